@@ -1,0 +1,1 @@
+"""Plates made on the spot, with exact ground truth."""

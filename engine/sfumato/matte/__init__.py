@@ -1,0 +1,1 @@
+"""Mattes: plate and trimap to alpha, foreground and background."""
