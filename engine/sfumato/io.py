@@ -1,0 +1,283 @@
+"""One image in, one image out. All pixel I/O goes through here, which guards what was seen to go wrong.
+
+OpenImageIO returns True and writes garbage for a 2-D array, reads deep files as uninitialised memory, brings channels
+in its own order, stamps the time of day into EXR, and turns 65520 into infinity in half. Headers need no torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import OpenImageIO as oiio  # noqa: N813
+
+from sfumato.atomic import replacing
+from sfumato.errors import InputError, RequestError
+from sfumato.header import Header, Part, open_image, read_header
+from sfumato.layers import LUMA, select
+from sfumato.plate import RGB, Plate
+from sfumato.primaries import interop_id, luminance_weights
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[np.float32]
+
+__all__ = ["Header", "Part", "file_hash", "read_header", "read_image", "write_image"]
+
+COMPRESSIONS = ("none", "rle", "zip", "zips", "piz", "dwaa", "dwab")
+_LOSSY_NAMES = {
+    "r",
+    "red",
+    "g",
+    "green",
+    "grn",
+    "b",
+    "blue",
+    "blu",
+    "y",
+    "ry",
+    "by",
+}  # what DWA rounds (ImfDwaCompressor)
+_BITS = {".png": 8, ".jpg": 8, ".jpeg": 8, ".webp": 8, ".tga": 8, ".tif": 32, ".tiff": 32, ".hdr": 32, ".pfm": 32}
+HALF_MAX = 65504.0
+
+
+def read_image(
+    path: str | Path,
+    *,
+    layer: str | None = None,
+    part: int | None = None,
+    view: str | None = None,
+    channels: Iterable[str] | None = None,
+) -> Plate:
+    """Read one picture of a file, in the file's own encoding; see `layers.select` for what can be asked for.
+
+    Floats come as stored: negative, above one, NaN and infinity are kept, and colour under alpha 0 too. Integers are
+    scaled to 0..1 and stay display-coded (`Plate.coded`). Luminance-chroma (Y, RY, BY) becomes R, G, B.
+
+    Raises:
+        InputError: missing, unreadable, cut off or deep; or not one pixel is finite.
+        RequestError: the file has no such part, view, layer or channel.
+    """
+    import torch
+
+    header = read_header(path)
+    chosen = select(header, layer, part, view, channels)
+    if chosen.part.deep:
+        raise InputError(
+            f"{path} holds deep samples, which have no single colour per pixel",
+            "flatten it first (DeepToImage in Nuke) and give the flat file",
+        )
+    pixels, names = _to_rgb(_load(path, chosen.part, chosen.stored), chosen.names, chosen.part.metadata)
+    plate = Plate(
+        pixels=torch.from_numpy(pixels),
+        channels=names,
+        space=chosen.part.space,
+        data=chosen.part.data,
+        display=chosen.part.display,
+        pixel_aspect=chosen.part.pixel_aspect,
+        metadata={k: v for k, v in chosen.part.metadata.items() if view is None or k != "multiView"},
+        compression=chosen.part.compression,
+        view=view or chosen.part.view,
+        coded=chosen.part.coded,
+        types=chosen.part.types,
+    )
+    if not chosen.part.coded and bool(plate.holes().all()):
+        raise InputError(f"{path} has no finite pixel: all are NaN or infinite", "render it again")
+    return plate
+
+
+def write_image(
+    path: str | Path,
+    plate: Plate,
+    *,
+    half: bool | Collection[str] = False,
+    compression: str = "zip",
+    metadata: Mapping[str, object] | None = None,
+    lossy_layers: Collection[str] = ("", "fg", "bg"),
+    bits: int | None = None,
+) -> None:
+    """Write a picture whole or not at all (`atomic.replacing`), the same bytes for the same plate.
+
+    Args:
+        path: `.exr` keeps everything; other formats keep what they can. The folder must exist.
+        plate: Pixels are written as they are; `plate.space` goes into `oiio:ColorSpace`.
+        half: True, or the names of the channels to store as half; the others are float32. EXR only.
+        compression: One of none, rle, zip, zips, piz, dwaa, dwab; "dwaa:45" sets the level. EXR only.
+        metadata: Added to the plate's own; wins over it. Plain numbers, strings and tuples of them.
+        lossy_layers: Layers whose colour DWA may round; "" is the main one. It leaves A, Z and other data alone.
+        bits: 8, 16 or 32 (float) per channel where the format leaves a choice; PNG and JPEG take 8 if not told.
+
+    Raises:
+        RequestError: the folder is missing, the disk is full, a value does not fit half, DWA would round a data
+            layer, or the format cannot hold the picture. Whatever was at `path` before is still there.
+    """
+    path = Path(path)
+    spec = _spec(path, plate, bits, half)
+    _check_half(path, plate, _halves(plate, half) if path.suffix.lower() == ".exr" else [])
+    if path.suffix.lower() == ".exr":
+        spec.attribute("compression", _checked(path, plate, compression, lossy_layers))
+    for name, value in {**plate.metadata, **(metadata or {})}.items():
+        _set(spec, name, value, plate.types.get(name) if name not in (metadata or {}) else None)
+    pixels = np.ascontiguousarray(plate.pixels.detach().cpu().numpy().transpose(1, 2, 0), dtype=np.float32)
+    try:
+        with replacing(path) as temporary:
+            _store(path, temporary, spec, pixels)
+    except OSError as error:
+        raise RequestError(f"{path} cannot be written: {error.strerror or error}", _remedy(path)) from error
+
+
+def file_hash(path: str | Path) -> str:
+    """SHA-256 of a file's content, 64 hexadecimal digits.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}", "check the path and the frame number") from error
+
+
+def _load(path: str | Path, part: Part, stored: tuple[str, ...]) -> Array:
+    """The named channels, (C, H, W) float32."""
+    source = open_image(path)
+    where = [part.channels.index(name) for name in stored]
+    first, last = min(where), max(where) + 1
+    whole = source.read_image(part.index, 0, first, last, oiio.FLOAT)
+    why = source.geterror() or oiio.geterror()
+    source.close()
+    if whole is None:
+        raise InputError(
+            f"{path} is damaged or was cut off: {why.strip() or 'no reason given'}",
+            "render or copy it again; it may still be being written",
+        )
+    whole = whole.reshape(part.data.height, part.data.width, last - first)
+    return np.ascontiguousarray(whole.transpose(2, 0, 1)[[i - first for i in where]])
+
+
+def _to_rgb(pixels: Array, names: tuple[str, ...], metadata: Mapping[str, object]) -> tuple[Array, tuple[str, ...]]:
+    """Turn Y, RY, BY into R, G, B: RY = (R - Y) / Y, BY = (B - Y) / Y, Y = w . RGB ("Technical Introduction to
+    OpenEXR", luminance-chroma images), with the weights w of the file's chromaticities.
+    """
+    if not set(LUMA) <= set(names):
+        return pixels, names
+    y, ry, by = (pixels[names.index(name)] for name in LUMA)
+    weights = luminance_weights(metadata.get("chromaticities"))
+    red, blue = (ry + 1) * y, (by + 1) * y
+    green = (y - weights[0] * red - weights[2] * blue) / weights[1]
+    others = [i for i, name in enumerate(names) if name not in LUMA]
+    together = np.stack([red, green, blue, *(pixels[i] for i in others)]).astype(np.float32)
+    return together, (*RGB, *(names[i] for i in others))
+
+
+def _halves(plate: Plate, half: bool | Collection[str]) -> list[str]:
+    if isinstance(half, bool):
+        return list(plate.channels) if half else []
+    unknown = [name for name in half if name not in plate.channels]
+    if unknown:
+        raise RequestError(
+            f"no channel {', '.join(unknown)} to write as half", f"there are {', '.join(plate.channels)}"
+        )
+    return list(half)
+
+
+def _check_half(path: Path, plate: Plate, names: Collection[str]) -> None:
+    """Half ends at 65504; beyond it a finite value would become infinite."""
+    for name in names:
+        values = plate.channel(name)
+        rounded = values.half()
+        lost = (values.isfinite() & ~rounded.isfinite()).nonzero()
+        if len(lost):
+            _, row, column = lost[0].tolist()
+            raise RequestError(
+                f"{path.name}: {name} is {values[0, row, column].item():g} at x {plate.data.left + column}, "
+                f"y {plate.data.top + row}, and half ends at {HALF_MAX:g} ({len(lost)} such pixels)",
+                "write float (leave --half out)",
+            )
+
+
+def _spec(path: Path, plate: Plate, bits: int | None, half: bool | Collection[str]) -> Any:
+    """What OpenImageIO needs to know about the file but its metadata."""
+    extension = path.suffix.lower()
+    exr = extension == ".exr"
+    if not exr and extension not in _BITS:
+        raise RequestError(f"{path.name}: no way to write {extension or 'a file without extension'}", "write .exr")
+    depth = 32 if exr else bits or _BITS[extension]
+    if depth not in (8, 16, 32):
+        raise RequestError(f"{path.name}: {depth} bits per channel", "ask for 8, 16 or 32")
+    kind = {8: oiio.UINT8, 16: oiio.UINT16, 32: oiio.FLOAT}[depth]
+    spec = oiio.ImageSpec(plate.width, plate.height, len(plate.channels), kind)
+    spec.channelnames = plate.channels
+    spec.alpha_channel = plate.channels.index("A") if "A" in plate.channels else -1
+    if exr and half:
+        halves = set(_halves(plate, half))
+        spec.channelformats = tuple(oiio.HALF if name in halves else oiio.FLOAT for name in plate.channels)
+    spec.x, spec.y = plate.data.left, plate.data.top
+    spec.full_x, spec.full_y = plate.display.left, plate.display.top
+    spec.full_width, spec.full_height = plate.display.width, plate.display.height
+    spec.attribute("PixelAspectRatio", float(plate.pixel_aspect))
+    spec.attribute("oiio:UnassociatedAlpha", 1)  # as it is: nothing is divided or multiplied on the way
+    spec.attribute("DateTime", "")  # OpenImageIO would write the time of day: the same plate, other bytes
+    if plate.space is not None:
+        # Under its own name OpenImageIO drops a space that its built-in OCIO does not know; as an id it keeps any.
+        spec.attribute("colorInteropID" if exr else "oiio:ColorSpace", interop_id(plate.space))
+    if plate.view is not None:
+        spec.attribute("view", plate.view)
+    return spec
+
+
+def _checked(path: Path, plate: Plate, compression: str, lossy_layers: Collection[str]) -> str:
+    """The compression if it is one, and harms nothing it was not allowed to."""
+    name = compression.partition(":")[0].lower()
+    if name not in COMPRESSIONS:
+        raise RequestError(f"{path.name}: no compression {compression}", f"choose one of {', '.join(COMPRESSIONS)}")
+    if name.startswith("dwa"):
+        for channel in plate.channels:
+            layer, _, leaf = channel.rpartition(".")
+            if leaf.lower() in _LOSSY_NAMES and layer not in lossy_layers:
+                raise RequestError(
+                    f"{path.name}: {name} would round {channel}, which may be data",
+                    f"write zip, or allow it for the layer {layer}",
+                )
+    return compression.lower()
+
+
+def _set(spec: Any, name: str, value: object, kind: str | None) -> None:
+    """Put one attribute into a file's header, with the type it was read with or the obvious one."""
+    if kind is not None:
+        spec.attribute(name, oiio.TypeDesc(kind), value)
+    elif isinstance(value, (tuple, list)):
+        base = "string" if any(isinstance(v, str) for v in value) else "float"
+        base = "int" if value and all(isinstance(v, int) for v in value) else base
+        spec.attribute(name, oiio.TypeDesc(f"{base}[{len(value)}]"), tuple(value))
+    elif isinstance(value, int) and -(2**31) <= value < 2**31:
+        spec.attribute(name, int(value))
+    elif isinstance(value, float):
+        spec.attribute(name, value)
+    elif value is not None:
+        spec.attribute(name, str(value))
+
+
+def _store(path: Path, temporary: Path, spec: Any, pixels: Array) -> None:
+    """Write through OpenImageIO, checking everything it returns."""
+    target = oiio.ImageOutput.create(path.suffix[1:].lower())
+    if target is None:
+        raise RequestError(f"{path} cannot be written: {oiio.geterror()}", "write .exr")
+    done = target.open(str(temporary), spec) and target.write_image(pixels)
+    why = target.geterror()
+    done = target.close() and done
+    if not done:
+        why = (why or target.geterror() or oiio.geterror()).replace(str(temporary), path.name).strip()
+        raise RequestError(f"{path} cannot be written: {why or 'no reason given'}", _remedy(path))
+
+
+def _remedy(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f"create the folder {path.parent}"
+    return f"see that there is room in {path.parent} and that you may write there"
