@@ -1,0 +1,225 @@
+"""What an artist can run, described once: command line, knobs, attributes and farm templates are all drawn from it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Callable
+
+from sfumato_plugins.errors import Problem, nearest
+
+if TYPE_CHECKING:
+    from sfumato_plugins.job import Job
+    from sfumato_plugins.place import Place
+
+
+@dataclass(frozen=True)
+class Images:
+    """A file or a sequence of files that a tool reads or writes.
+
+    required: The tool cannot do without it. Alternatives are the tool's own `problems` to judge.
+    colour: Pixels are colour and have a space; False means data, never converted.
+    sparse: Only some frames need a file: strokes, keyframes.
+    option: The command-line option, where it is not the name itself.
+    """
+
+    name: str
+    label: str
+    help: str
+    required: bool = False
+    colour: bool = False
+    sparse: bool = False
+    option: str = ""
+    suffix: str = ".exr"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One knob.
+
+    changes_result: False for what only says where or how fast (the device): such a parameter never makes a frame stale.
+    group: The tab or fold it is drawn in.
+    """
+
+    name: str
+    label: str
+    help: str
+    default: Any = None
+    group: str = ""
+    changes_result: bool = True
+
+    def wrong(self, value: Any) -> str:
+        """What is wrong with a value, in words; empty when nothing is."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Whole(Parameter):
+    """A whole number in low..high, with its unit."""
+
+    low: int = 0
+    high: int = 2**31 - 1
+    unit: str = ""
+
+    def wrong(self, value: Any) -> str:
+        if isinstance(value, bool) or not isinstance(value, int):
+            return f"{value!r} is not a whole number"
+        return "" if self.low <= value <= self.high else f"{value} is outside {self.low} to {self.high}"
+
+
+@dataclass(frozen=True)
+class Number(Parameter):
+    """A number in low..high, with its unit."""
+
+    low: float = 0.0
+    high: float = 1.0
+    unit: str = ""
+
+    def wrong(self, value: Any) -> str:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            return f"{value!r} is not a number"
+        return "" if self.low <= value <= self.high else f"{value:g} is outside {self.low:g} to {self.high:g}"
+
+
+@dataclass(frozen=True)
+class Choice(Parameter):
+    """One of a few words."""
+
+    options: tuple[str, ...] = ()
+
+    def wrong(self, value: Any) -> str:
+        return "" if value in self.options else f"{value!r} is not one of {', '.join(self.options)}"
+
+
+@dataclass(frozen=True)
+class Several(Parameter):
+    """Any of a few words, as a list."""
+
+    options: tuple[str, ...] = ()
+
+    def wrong(self, value: Any) -> str:
+        if not isinstance(value, (list, tuple)):
+            return f"{value!r} is not a list"
+        unknown = [str(word) for word in value if word not in self.options]
+        return f"{unknown[0]!r} is not one of {', '.join(self.options)}" if unknown else ""
+
+
+@dataclass(frozen=True)
+class Text(Parameter):
+    """Words."""
+
+    def wrong(self, value: Any) -> str:
+        return "" if isinstance(value, str) else f"{value!r} is not text"
+
+
+@dataclass(frozen=True)
+class Switch(Parameter):
+    """On or off."""
+
+    def wrong(self, value: Any) -> str:
+        return "" if isinstance(value, bool) else f"{value!r} is not true or false"
+
+
+@dataclass(frozen=True)
+class Read:
+    """One file that a frame's result depends on; `frame` is the one the file is used for."""
+
+    input: str
+    frame: int
+    path: str
+
+
+@dataclass(frozen=True)
+class Needs:
+    """All that one frame's result depends on besides parameters and seed: files, and JSON values under a name."""
+
+    files: tuple[Read, ...]
+    also: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Made:
+    """One finished frame: its files are complete on disk. `stats` are JSON values: iterations, residual, seconds."""
+
+    frame: int
+    files: tuple[str, ...]
+    stats: Mapping[str, Any]
+
+
+def _nothing(job: Job) -> list[Problem]:
+    return []
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One thing an artist can run.
+
+    problems: What the tool itself finds wrong with a job, beyond names, types and ranges. Standard library only.
+    chunks: Groups of a job's frames that can run side by side, those that help the others first. Always of the whole
+        job, never of a part of it.
+    needs: For a job of one view, a function from a frame to all its result depends on: more than its own files where
+        it looks at neighbours.
+    run: Compute frames of a job of one view, on the engine's own Python; yields each when its files are complete. The
+        bytes of a frame must not depend on which other frames were asked for.
+    finish: What is made once, when every frame is there (a page); gets the result.
+    sparse: Inputs of this job that need no file on every frame.
+    """
+
+    name: str
+    label: str
+    help: str
+    inputs: tuple[Images, ...]
+    outputs: tuple[Images, ...]
+    parameters: tuple[Parameter, ...]
+    chunks: Callable[[Job], tuple[tuple[int, ...], ...]]
+    needs: Callable[[Job], Callable[[int], Needs]]
+    run: Callable[[Job, Sequence[int], Callable[[Any], None], Place], Iterator[Made]]
+    problems: Callable[[Job], list[Problem]] = _nothing
+    finish: Callable[[Job, Mapping[str, Any], Place], None] | None = None
+    sparse: Callable[[Job], frozenset[str]] = lambda job: frozenset()
+    generative: bool = False
+    trained_weights: str = "none"
+
+    @property
+    def main_input(self) -> Images:
+        """The plate: what decides size, frames and colour."""
+        return self.inputs[0]
+
+    @property
+    def main_output(self) -> Images:
+        """What --out names, and what records are kept beside."""
+        return self.outputs[0]
+
+    def values(self, job: Job) -> dict[str, Any]:
+        """Every parameter's value in a job, defaults filled in."""
+        return {p.name: job.params.get(p.name, p.default) for p in self.parameters}
+
+    def parameter_problems(self, params: Mapping[str, Any]) -> list[Problem]:
+        """Unknown names and wrong values among a job's parameters."""
+        known = {p.name: p for p in self.parameters}
+        found = []
+        for name, value in params.items():
+            where = f"params.{name}"
+            if name not in known:
+                found.append(Problem(where, f"{self.name} has no such parameter", nearest(name, known)))
+            elif known[name].wrong(value):
+                found.append(Problem(where, known[name].wrong(value)))
+        return found
+
+    def describe(self) -> dict[str, Any]:
+        """The tool as JSON values, for whoever draws it without importing it."""
+
+        def one(item: Images | Parameter) -> dict[str, Any]:
+            return {"kind": type(item).__name__, **{k: v for k, v in vars(item).items() if v not in ("", None)}}
+
+        return {
+            "name": self.name,
+            "label": self.label,
+            "help": self.help,
+            "inputs": [one(i) for i in self.inputs],
+            "outputs": [one(o) for o in self.outputs],
+            "parameters": [one(p) for p in self.parameters],
+            "generative": self.generative,
+            "trained_weights": self.trained_weights,
+        }
