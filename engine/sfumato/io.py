@@ -15,11 +15,12 @@ import numpy as np
 import OpenImageIO as oiio  # noqa: N813
 
 from sfumato.atomic import replacing
+from sfumato.encode import exr_spec, picture_spec, set_attributes
 from sfumato.errors import InputError, RequestError
 from sfumato.header import Header, Part, open_image, read_header
 from sfumato.layers import LUMA, select
 from sfumato.plate import RGB, Plate
-from sfumato.primaries import interop_id, luminance_weights
+from sfumato.primaries import luminance_weights
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -27,23 +28,6 @@ if TYPE_CHECKING:
     Array = npt.NDArray[np.float32]
 
 __all__ = ["Header", "Part", "file_hash", "read_header", "read_image", "write_image"]
-
-COMPRESSIONS = ("none", "rle", "zip", "zips", "piz", "dwaa", "dwab")
-_LOSSY_NAMES = {
-    "r",
-    "red",
-    "g",
-    "green",
-    "grn",
-    "b",
-    "blue",
-    "blu",
-    "y",
-    "ry",
-    "by",
-}  # what DWA rounds (ImfDwaCompressor)
-_BITS = {".png": 8, ".jpg": 8, ".jpeg": 8, ".webp": 8, ".tga": 8, ".tif": 32, ".tiff": 32, ".hdr": 32, ".pfm": 32}
-HALF_MAX = 65504.0
 
 
 def read_image(
@@ -117,12 +101,9 @@ def write_image(
             layer, or the format cannot hold the picture. Whatever was at `path` before is still there.
     """
     path = Path(path)
-    spec = _spec(path, plate, bits, half)
-    _check_half(path, plate, _halves(plate, half) if path.suffix.lower() == ".exr" else [])
-    if path.suffix.lower() == ".exr":
-        spec.attribute("compression", _checked(path, plate, compression, lossy_layers))
-    for name, value in {**plate.metadata, **(metadata or {})}.items():
-        _set(spec, name, value, plate.types.get(name) if name not in (metadata or {}) else None)
+    exr = path.suffix.lower() == ".exr"
+    spec = exr_spec(path, plate, half, compression, lossy_layers) if exr else picture_spec(path, plate, bits)
+    set_attributes(spec, plate, metadata or {})
     pixels = np.ascontiguousarray(plate.pixels.detach().cpu().numpy().transpose(1, 2, 0), dtype=np.float32)
     try:
         with replacing(path) as temporary:
@@ -174,94 +155,6 @@ def _to_rgb(pixels: Array, names: tuple[str, ...], metadata: Mapping[str, object
     others = [i for i, name in enumerate(names) if name not in LUMA]
     together = np.stack([red, green, blue, *(pixels[i] for i in others)]).astype(np.float32)
     return together, (*RGB, *(names[i] for i in others))
-
-
-def _halves(plate: Plate, half: bool | Collection[str]) -> list[str]:
-    if isinstance(half, bool):
-        return list(plate.channels) if half else []
-    unknown = [name for name in half if name not in plate.channels]
-    if unknown:
-        raise RequestError(
-            f"no channel {', '.join(unknown)} to write as half", f"there are {', '.join(plate.channels)}"
-        )
-    return list(half)
-
-
-def _check_half(path: Path, plate: Plate, names: Collection[str]) -> None:
-    """Half ends at 65504; beyond it a finite value would become infinite."""
-    for name in names:
-        values = plate.channel(name)
-        rounded = values.half()
-        lost = (values.isfinite() & ~rounded.isfinite()).nonzero()
-        if len(lost):
-            _, row, column = lost[0].tolist()
-            raise RequestError(
-                f"{path.name}: {name} is {values[0, row, column].item():g} at x {plate.data.left + column}, "
-                f"y {plate.data.top + row}, and half ends at {HALF_MAX:g} ({len(lost)} such pixels)",
-                "write float (leave --half out)",
-            )
-
-
-def _spec(path: Path, plate: Plate, bits: int | None, half: bool | Collection[str]) -> Any:
-    """What OpenImageIO needs to know about the file but its metadata."""
-    extension = path.suffix.lower()
-    exr = extension == ".exr"
-    if not exr and extension not in _BITS:
-        raise RequestError(f"{path.name}: no way to write {extension or 'a file without extension'}", "write .exr")
-    depth = 32 if exr else bits or _BITS[extension]
-    if depth not in (8, 16, 32):
-        raise RequestError(f"{path.name}: {depth} bits per channel", "ask for 8, 16 or 32")
-    kind = {8: oiio.UINT8, 16: oiio.UINT16, 32: oiio.FLOAT}[depth]
-    spec = oiio.ImageSpec(plate.width, plate.height, len(plate.channels), kind)
-    spec.channelnames = plate.channels
-    spec.alpha_channel = plate.channels.index("A") if "A" in plate.channels else -1
-    if exr and half:
-        halves = set(_halves(plate, half))
-        spec.channelformats = tuple(oiio.HALF if name in halves else oiio.FLOAT for name in plate.channels)
-    spec.x, spec.y = plate.data.left, plate.data.top
-    spec.full_x, spec.full_y = plate.display.left, plate.display.top
-    spec.full_width, spec.full_height = plate.display.width, plate.display.height
-    spec.attribute("PixelAspectRatio", float(plate.pixel_aspect))
-    spec.attribute("oiio:UnassociatedAlpha", 1)  # as it is: nothing is divided or multiplied on the way
-    spec.attribute("DateTime", "")  # OpenImageIO would write the time of day: the same plate, other bytes
-    if plate.space is not None:
-        # Under its own name OpenImageIO drops a space that its built-in OCIO does not know; as an id it keeps any.
-        spec.attribute("colorInteropID" if exr else "oiio:ColorSpace", interop_id(plate.space))
-    if plate.view is not None:
-        spec.attribute("view", plate.view)
-    return spec
-
-
-def _checked(path: Path, plate: Plate, compression: str, lossy_layers: Collection[str]) -> str:
-    """The compression if it is one, and harms nothing it was not allowed to."""
-    name = compression.partition(":")[0].lower()
-    if name not in COMPRESSIONS:
-        raise RequestError(f"{path.name}: no compression {compression}", f"choose one of {', '.join(COMPRESSIONS)}")
-    if name.startswith("dwa"):
-        for channel in plate.channels:
-            layer, _, leaf = channel.rpartition(".")
-            if leaf.lower() in _LOSSY_NAMES and layer not in lossy_layers:
-                raise RequestError(
-                    f"{path.name}: {name} would round {channel}, which may be data",
-                    f"write zip, or allow it for the layer {layer}",
-                )
-    return compression.lower()
-
-
-def _set(spec: Any, name: str, value: object, kind: str | None) -> None:
-    """Put one attribute into a file's header, with the type it was read with or the obvious one."""
-    if kind is not None:
-        spec.attribute(name, oiio.TypeDesc(kind), value)
-    elif isinstance(value, (tuple, list)):
-        base = "string" if any(isinstance(v, str) for v in value) else "float"
-        base = "int" if value and all(isinstance(v, int) for v in value) else base
-        spec.attribute(name, oiio.TypeDesc(f"{base}[{len(value)}]"), tuple(value))
-    elif isinstance(value, int) and -(2**31) <= value < 2**31:
-        spec.attribute(name, int(value))
-    elif isinstance(value, float):
-        spec.attribute(name, value)
-    elif value is not None:
-        spec.attribute(name, str(value))
 
 
 def _store(path: Path, temporary: Path, spec: Any, pixels: Array) -> None:

@@ -25,12 +25,13 @@ REC709 = Primaries(
     ("lin_rec709_scene", "Linear Rec.709 (sRGB)", "lin_rec709", "Utility - Linear - Rec.709", "lin_srgb"),
     (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, *_D65),
 )
+AP0 = Primaries(
+    ("lin_ap0_scene", "ACES2065-1", "ACES - ACES2065-1", "lin_ap0", "aces"),
+    (0.7347, 0.2653, 0.0, 1.0, 0.0001, -0.0770, *_ACES),
+)
 KNOWN = (
     REC709,
-    Primaries(
-        ("lin_ap0_scene", "ACES2065-1", "ACES - ACES2065-1", "lin_ap0", "aces"),
-        (0.7347, 0.2653, 0.0, 1.0, 0.0001, -0.0770, *_ACES),
-    ),
+    AP0,
     Primaries(
         ("lin_ap1_scene", "ACEScg", "ACES - ACEScg", "lin_ap1"),
         (0.713, 0.293, 0.165, 0.830, 0.128, 0.044, *_ACES),
