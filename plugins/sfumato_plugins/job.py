@@ -141,7 +141,7 @@ def read(data: Any, base: str = "") -> Job:
     return Job(tool=data["tool"], frames=frames, views=tuple(data.get("views", ())), base=base, **values)
 
 
-_KINDS: dict[str, tuple[type, str]] = {
+_KINDS: dict[str, tuple[type[Any], str]] = {
     "tool": (str, "the name of a tool"),
     "frames": (str, 'a text like "1001-1048"'),
     "inputs": (dict, "an object of name: file"),

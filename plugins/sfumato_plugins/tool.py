@@ -164,6 +164,7 @@ class Tool:
         bytes of a frame must not depend on which other frames were asked for.
     finish: What is made once, when every frame is there (a page); gets the result.
     sparse: Inputs of this job that need no file on every frame.
+    channels: How many channels a frame's files hold, for an estimate of disk space.
     """
 
     name: str
@@ -178,6 +179,7 @@ class Tool:
     problems: Callable[[Job], list[Problem]] = _nothing
     finish: Callable[[Job, Mapping[str, Any], Place], None] | None = None
     sparse: Callable[[Job], frozenset[str]] = lambda job: frozenset()
+    channels: Callable[[Job], int] = lambda job: 4
     generative: bool = False
     trained_weights: str = "none"
 

@@ -80,8 +80,14 @@ def run(job: Job, frames: Sequence[int], report: Callable[[Any], None], place: P
         device=place.device,
     )
     for frame, matte in solved:
-        written = write_matte(job, values, inputs.source(frame), matte, place)
+        written = write_matte(job, values, frame, inputs.source(frame), matte, place)
         yield Made(frame, written, {**matte.stats, **inputs.stats(frame)})
+
+
+def channels(job: Job) -> int:
+    values = MATTE.values(job)
+    sizes = {"fg": 3, "bg": 3, "confidence": 1, "trimap": 1}
+    return 1 if values["alpha_only"] else 4 + sum(sizes[layer] for layer in values["layers"])
 
 
 def finish(job: Job, result: Mapping[str, Any], place: Place) -> None:
@@ -178,5 +184,6 @@ MATTE = Tool(
     run=run,
     problems=problems,
     finish=finish,
+    channels=channels,
     sparse=lambda job: frozenset({"trimap"} if job.params.get("keyed_trimap") else ()),
 )

@@ -1,0 +1,218 @@
+"""The command line. Nothing here imports torch: --help answers at once, and threads are set before torch loads."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import sfumato_plugins
+from sfumato_plugins.errors import JobError, Problem
+from sfumato_plugins.options import add_options, job_from
+from sfumato_plugins.report import Teller, choose_teller, interruptible
+from sfumato_plugins.runtime import prepare_process
+
+EXIT_CODES = """\
+exit codes: 0 done; 1 a bug in sfumato; 2 the request is wrong; 3 an input is missing or unreadable;
+4 out of memory; 130 cancelled. Running the same command again goes on where it was."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    args = _parser().parse_args(argv)
+    teller = choose_teller(getattr(args, "progress", "quiet"), os.environ)
+    try:
+        prepare_process()
+        with interruptible(teller):
+            code: int = args.go(args, teller)
+        return code
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except (Exception, KeyboardInterrupt) as error:
+        return _failed(error, teller, getattr(args, "json", False))
+    finally:
+        teller.end()
+
+
+def _failed(error: BaseException, teller: Teller, as_json: bool) -> int:
+    """Say what happened to whoever can do something about it, and give the exit code."""
+    code, problems = _kind(error)
+    if code == 1:
+        traceback.print_exception(type(error), error, error.__traceback__, file=sys.stderr)
+        problems = [Problem("", f"a bug in sfumato: {type(error).__name__}: {error}", "please report the lines above")]
+    text = "\n".join(str(problem) for problem in problems)
+    teller.fail(text)
+    if type(teller) is Teller:
+        print(text, file=sys.stderr)
+    if as_json:
+        _print({"error": {"exit_code": code, "problems": [vars(p) for p in problems]}})
+    return code
+
+
+def _kind(error: BaseException) -> tuple[int, list[Problem]]:
+    if isinstance(error, JobError):
+        return error.exit_code, error.problems
+    if isinstance(error, KeyboardInterrupt):
+        return 130, [Problem("", "stopped by Ctrl-C")]
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return 4, [Problem("", f"out of memory: {error}", "close other programs, or use --quality preview", 4)]
+    code = getattr(error, "exit_code", 1)
+    if code == 1:
+        return 1, []
+    return code, [Problem("", getattr(error, "message", str(error)), getattr(error, "hint", ""), code)]
+
+
+def _print(document: Any) -> None:
+    print(json.dumps(document, indent=1))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sfumato",
+        description="Mattes and more for visual effects, nothing learned from anybody's footage.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"sfumato {_version()}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for tool in sfumato_plugins.TOOLS:
+        command = commands.add_parser(tool.name, help=tool.help, description=tool.help, epilog=EXIT_CODES)
+        add_options(command, tool)
+        _add_run_options(command)
+        command.set_defaults(go=_tool, tool=tool)
+    _add_job_commands(commands)
+    _add_measuring_commands(commands)
+    command = commands.add_parser("doctor", help="what is installed and what applies here")
+    command.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    command.set_defaults(go=_doctor)
+    command = commands.add_parser("where", help="the folder to put on a host's path")
+    command.add_argument("host", choices=("nuke", "maya"))
+    command.set_defaults(go=_where)
+    command = commands.add_parser("tools", help="the tools and their parameters")
+    command.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    command.set_defaults(go=_tools)
+    return parser
+
+
+def _add_run_options(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("run")
+    group.add_argument("--force", action="store_true", help="compute even what is complete")
+    group.add_argument("--mixed", action="store_true", help="let frames come from CPU and GPU in one job")
+    group.add_argument("--json", action="store_true", help="one JSON document on stdout, everything else on stderr")
+    group.add_argument("--progress", choices=("auto", "terminal", "openjd", "quiet"), default="auto")
+
+
+def _add_job_commands(commands: Any) -> None:
+    command = commands.add_parser("run", help="compute a job file, or a part of it", epilog=EXIT_CODES)
+    command.add_argument("job", metavar="job.json")
+    command.add_argument("--frames", metavar="R", help="only these of the job's frames")
+    _add_run_options(command)
+    command.set_defaults(go=_run)
+    command = commands.add_parser("check", help="everything that is wrong with a job file", epilog=EXIT_CODES)
+    command.add_argument("job", metavar="job.json")
+    command.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    command.set_defaults(go=_check)
+
+
+def _add_measuring_commands(commands: Any) -> None:
+    from sfumato_plugins import measuring
+
+    measuring.add_commands(commands)
+
+
+def _tool(args: argparse.Namespace, teller: Teller) -> int:
+    from sfumato_plugins.settings import load_settings
+
+    job = job_from(args, args.tool, load_settings())
+    if args.save_job:
+        job.save(args.save_job)
+        teller.say(f"wrote {args.save_job}")
+        return 0
+    return _compute(job, None, args, teller)
+
+
+def _run(args: argparse.Namespace, teller: Teller) -> int:
+    from sfumato_plugins.frames import parse_frames
+    from sfumato_plugins.job import load
+
+    frames = parse_frames(args.frames, "--frames") if args.frames else None
+    return _compute(load(args.job), frames, args, teller)
+
+
+def _compute(job: Any, frames: Sequence[int] | None, args: argparse.Namespace, teller: Teller) -> int:
+    from sfumato_plugins.run import run
+
+    done = run(job, frames, teller=teller, force=args.force, mixed=args.mixed)
+    teller.end()
+    if args.json:
+        _print(done)
+    teller.say(summary(done))
+    return 0
+
+
+def summary(done: dict[str, Any]) -> str:
+    """What a run did, in a line."""
+    computed, kept, skipped = (sum(map(len, done[key].values())) for key in ("computed", "kept", "skipped"))
+    words = [f"{computed} computed", f"{kept} kept"] + ([f"{skipped} skipped"] if skipped else [])
+    end = f"complete: {done['result']}" if done["complete"] else "other frames of the job are not complete yet"
+    return f"{', '.join(words)}; {end}"
+
+
+def _check(args: argparse.Namespace, teller: Teller) -> int:
+    from sfumato_plugins.check import problems
+    from sfumato_plugins.job import load
+
+    try:
+        found = problems(load(args.job))
+    except JobError as error:
+        found = error.problems
+    if args.json:
+        _print({"ok": not found, "problems": [vars(p) for p in found]})
+    elif found:
+        print("\n".join(str(p) for p in found))
+    else:
+        print("nothing is wrong with this job")
+    return JobError(found).exit_code if found else 0
+
+
+def _doctor(args: argparse.Namespace, teller: Teller) -> int:
+    from sfumato_plugins.doctor import examine
+
+    lines = examine()
+    if args.json:
+        _print([vars(line) for line in lines])
+    else:
+        for line in lines:
+            print(f"{'  ' if line.well else '! '}{line.about:14}{line.found}")
+    return 0 if all(line.well for line in lines) else 2
+
+
+def _where(args: argparse.Namespace, teller: Teller) -> int:
+    from sfumato_plugins.install import host_folder
+
+    print(host_folder(args.host))
+    return 0
+
+
+def _tools(args: argparse.Namespace, teller: Teller) -> int:
+    if args.json:
+        _print([tool.describe() for tool in sfumato_plugins.TOOLS])
+    else:
+        for tool in sfumato_plugins.TOOLS:
+            print(f"{tool.name:10}{tool.help}")
+    return 0
+
+
+def _version() -> str:
+    from sfumato import __version__
+
+    return __version__
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""A solved frame as EXR: RGB premultiplied and A, straight F and B as layers, windows and metadata of the plate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sfumato_plugins.job import Job
+from sfumato_plugins.matting.inputs import Source
+from sfumato_plugins.place import Place
+from sfumato_plugins.template import for_layer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sfumato.matte.solve import Matte
+    from sfumato.plate import Plate
+
+Channels = dict[str, "Tensor"]
+_COLOURS = ("R", "G", "B")
+
+
+def write_matte(
+    job: Job, values: Mapping[str, Any], frame: int, source: Source, matte: Matte, place: Place
+) -> tuple[str, ...]:
+    """Write a frame; one file, or one for each layer where the name has {layer}. The main file comes last.
+
+    Returns:
+        The files, the main one first.
+    """
+    import os
+
+    from sfumato.io import write_image
+
+    pattern = job.output("matte")
+    assert pattern is not None, "check says so first"
+    parts = layers(values, source, matte)
+    if "{layer}" in pattern.text:
+        files = {for_layer(pattern, name or "rgba").at(frame): renamed(name, parts[name]) for name in parts}
+    else:
+        together = {k: v for name, channels in parts.items() for k, v in renamed(name, channels, True).items()}
+        files = {pattern.at(frame): together}
+    metadata = {
+        **place.stamp(frame),
+        "sfumato:rgb": "premultiplied by A" if values["rgb"] == "premultiplied" else "straight",
+        "sfumato:fg": "straight",
+        "sfumato:bg": "straight",
+        "sfumato:quality": values["quality"],
+    }
+    if len(files) > 1:
+        metadata["sfumato:files"] = "|".join(os.path.basename(path) for path in files)
+    for path, channels in reversed(files.items()):
+        write_image(
+            path,
+            picture(source.plate, channels),
+            half=halves(values, tuple(channels)),
+            compression=values["compression"],
+            metadata=metadata,
+        )
+    return tuple(files)
+
+
+def layers(values: Mapping[str, Any], source: Source, matte: Matte) -> dict[str, Channels]:
+    """Layer name ("" for the main one) -> channels, each (1, H, W)."""
+    alpha = matte.alpha
+    if values["alpha_only"]:
+        return {"": {"A": alpha}}
+    straight = despilled(matte.foreground, values["despill"])
+    own = source.holes & (alpha == 1)  # where the plate is kept bit for bit, its NaN are kept too
+    straight = source.plate.rgb().where(own, straight)
+    main = straight * alpha if values["rgb"] == "premultiplied" else straight
+    found: dict[str, Channels] = {"": {**_rgb(main), "A": alpha}}
+    offered = {
+        "fg": _rgb(straight),
+        "bg": _rgb(matte.background),
+        "confidence": {"A": matte.confidence},
+        "trimap": {"A": source.trimap},
+    }
+    return {**found, **{name: offered[name] for name in values["layers"]}}
+
+
+def renamed(layer: str, channels: Channels, prefix: bool = False) -> Channels:
+    """Channels with their layer before the name, where they share a file with others."""
+    return {f"{layer}.{name}" if layer and prefix else name: pixels for name, pixels in channels.items()}
+
+
+def despilled(foreground: Tensor, screen: str) -> Tensor:
+    if screen == "off":
+        return foreground
+    from sfumato.matte.foreground import despill
+
+    return despill(foreground, screen)
+
+
+def halves(values: Mapping[str, Any], channels: tuple[str, ...]) -> bool | set[str]:
+    """Which channels are stored in 16 bits: all, none, or in the compact choice colour only."""
+    if not values["compact"]:
+        return bool(values["half"])
+    return {name for name in channels if name.rpartition(".")[2] in _COLOURS}
+
+
+def picture(plate: Plate, channels: Channels) -> Plate:
+    """Channels with everything the plate's file said, but what an earlier sfumato wrote into it."""
+    import torch
+
+    kept = {k: v for k, v in plate.metadata.items() if not k.startswith("sfumato:")}
+    return plate.replace(
+        pixels=torch.cat([pixels.float() for pixels in channels.values()]),
+        channels=tuple(channels),
+        metadata=kept,
+        types={k: v for k, v in plate.types.items() if k in kept},
+    )
+
+
+def _rgb(pixels: Tensor) -> Channels:
+    return {name: pixels[i : i + 1] for i, name in enumerate(_COLOURS)}

@@ -1,0 +1,1 @@
+"""The page of a finished shot. To be drawn."""

@@ -1,0 +1,108 @@
+"""The commands that measure: evaluate, bench and demo, and what they print."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from sfumato_plugins.report import Teller
+
+
+def add_commands(commands: Any) -> None:
+    """Add `evaluate matte`, `demo matte` and `bench matte`."""
+    _add_evaluate(commands.add_parser("evaluate", help="how far a result is from the truth"))
+    _add_demo(commands.add_parser("demo", help="make a shot with known truth, solve it, look at it"))
+    _add_bench(commands.add_parser("bench", help="measure on your own footage, beside other methods"))
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    command = parser.add_subparsers(metavar="TOOL", required=True).add_parser("matte", help="alpha against true alpha")
+    command.add_argument("--alpha", required=True, metavar="FILE", help="EXR whose A is the alpha, or a grey picture")
+    command.add_argument("--truth", required=True, metavar="FILE", help="true alpha: A, or a grey picture")
+    command.add_argument("--trimap", required=True, metavar="FILE", help="errors are counted where it is grey")
+    command.add_argument("--frames", metavar="R", help="default: every frame of the alpha")
+    command.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    command.set_defaults(go=_evaluate)
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    command = parser.add_subparsers(metavar="TOOL", required=True).add_parser("matte", help="hair before a bright sky")
+    command.add_argument("--out", metavar="DIR", default="sfumato-demo-matte", help="default: %(default)s")
+    command.add_argument("--quick", action="store_true", help="a smaller shot at preview quality")
+    command.add_argument("--quality", choices=("preview", "standard", "final"), help="default: standard")
+    command.add_argument("--seed", type=int, default=0, metavar="N")
+    command.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    command.add_argument("--progress", choices=("auto", "terminal", "openjd", "quiet"), default="auto")
+    command.set_defaults(go=_demo)
+
+
+def _add_bench(parser: argparse.ArgumentParser) -> None:
+    command = parser.add_subparsers(metavar="NAME", required=True).add_parser(
+        "matte", help="stills or clips with truth"
+    )
+    command.add_argument("--data", required=True, metavar="DIR", help="image/ alpha/ trimap1/, or the parent of clips")
+    command.add_argument("--quality", choices=("preview", "standard", "final"), default="standard")
+    command.add_argument("--long", type=int, default=512, metavar="PX", help="long side of stills (default: 512)")
+    command.add_argument("--limit", type=int, metavar="N", help="at most N stills or clips")
+    command.add_argument("--trimap", type=int, choices=(1, 2), default=1, help="which trimap of stills (default: 1)")
+    command.add_argument("--methods", metavar="NAMES", help="sfumato,closed-form,knn,lbdm,cf-srgb (default: all)")
+    command.add_argument("--scribbles", action="store_true", help="also with a few strokes for a trimap")
+    command.add_argument("--cost", action="store_true", help="also seconds against pixels in the band")
+    command.add_argument("--full", action="store_true", help="everything, however long; saves rows and resumes")
+    command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    command.add_argument("--seed", type=int, default=0, metavar="N")
+    command.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    command.set_defaults(go=_bench, progress="terminal")
+
+
+def _evaluate(args: argparse.Namespace, teller: Teller) -> int:
+    from sfumato_plugins.evaluate import evaluate_matte
+
+    found = evaluate_matte(args.alpha, args.truth, args.trimap, args.frames)
+    if args.json:
+        print(json.dumps(found, indent=1))
+        return 0
+    units = {"sad": "/1000", "mse": "x 1e3", "grad": "/1000", "conn": "/1000", "dtssd": "x 100", "messddt": "/1000"}
+    for name, value in found.items():
+        print(f"{name:8} {'-' if value is None else format(value, '.4g'):>10}  {units.get(name, '')}")
+    return 0
+
+
+def _demo(args: argparse.Namespace, teller: Teller) -> int:
+    from sfumato_plugins.demo import demo_matte
+
+    found = demo_matte(args.out, quick=args.quick, quality=args.quality, seed=args.seed, teller=teller)
+    teller.end()
+    if args.json:
+        print(json.dumps(found, indent=1))
+    else:
+        print(f"page  {found['page']}")
+    return 0
+
+
+def _bench(args: argparse.Namespace, teller: Teller) -> int:
+    from sfumato_plugins.benches import matte
+    from sfumato_plugins.benches.table import METRICS, as_table
+
+    document = matte.run(
+        args.data,
+        quality=args.quality,
+        long=args.long,
+        limit=args.limit,
+        trimap=args.trimap,
+        full=args.full,
+        device=args.device,
+        seed=args.seed,
+        methods=args.methods.split(",") if args.methods else None,
+        scribbles=args.scribbles,
+        cost=args.cost,
+        say=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    if args.json:
+        print(json.dumps(document, indent=1))
+        return 0
+    print(as_table(document["rows"], ("case", "method", "trimap", "frames", *METRICS)))
+    print(as_table([{"method": name, **row} for name, row in document["means"].items()], ("method", *METRICS)))
+    return 0

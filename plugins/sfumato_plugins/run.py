@@ -1,0 +1,174 @@
+"""The runner: a job in, complete frames and their books out. Killed at any moment, it goes on where it was."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sfumato_plugins
+from sfumato_plugins.check import problems
+from sfumato_plugins.colour import config_of, pinned
+from sfumato_plugins.errors import JobError, wrong
+from sfumato_plugins.frames import format_frames
+from sfumato_plugins.job import Job
+from sfumato_plugins.ledger import remove, write_json
+from sfumato_plugins.place import Place
+from sfumato_plugins.report import Progress, Teller
+from sfumato_plugins.shot import Shot
+from sfumato_plugins.template import fill
+from sfumato_plugins.tool import Tool
+
+
+def run(
+    job: Job,
+    frames: Sequence[int] | None = None,
+    *,
+    teller: Teller | None = None,
+    force: bool = False,
+    mixed: bool = False,
+) -> dict[str, Any]:
+    """Compute what is not complete yet.
+
+    Args:
+        frames: Only these of the job's frames; the cut into segments stays the whole job's. Default: all.
+        teller: Who hears of progress; it may raise `sfumato.errors.Cancelled`. Default: nobody.
+        force: Compute even what is complete.
+        mixed: Let one job's frames come from several kinds of device.
+
+    Returns:
+        computed, kept, skipped: frames by view name ("" for the only one); complete; result: path or None.
+
+    Raises:
+        JobError: the request is wrong (exit 2) or inputs are missing (exit 3).
+        sfumato.errors.SfumatoError: as its exit code says.
+    """
+    found = problems(job)
+    if found:
+        raise JobError(found)
+    tool = sfumato_plugins.tool(job.tool)
+    versioned = any("{version}" in text for text in job.outputs.values())
+    asked, job = job, pinned(fill(job))
+    config = config_of(job)
+    label = uuid.uuid4().hex[:12]
+    shots = [Shot(tool, one, asked.hash, label, config.hash) for one in job.each_view()]
+    wanted = _wanted(job, frames)
+    return _Run(tool, job, asked, shots, versioned, teller or Teller()).go(wanted, force, mixed)
+
+
+def _wanted(job: Job, frames: Sequence[int] | None) -> set[int]:
+    if frames is None:
+        return set(job.written)
+    outside = sorted(set(frames) - set(job.written))
+    if outside:
+        what = f"the job has no frame {format_frames(outside)}"
+        raise wrong("frames", what, f"it has {format_frames(job.written)}")
+    return set(frames)
+
+
+class _Run:
+    def __init__(self, tool: Tool, job: Job, asked: Job, shots: list[Shot], versioned: bool, teller: Teller) -> None:
+        self.tool, self.job, self.asked, self.shots, self.teller = tool, job, asked, shots, teller
+        self.versioned = versioned
+        self.result = shots[0].output.beside(".result.json")
+
+    def go(self, wanted: set[int], force: bool, mixed: bool) -> dict[str, Any]:
+        todo = [self._todo(shot, wanted, force) for shot in self.shots]
+        for shot, stale in zip(self.shots, todo):
+            shot.keep([f for f in shot.files.written if f in wanted and f not in stale], "complete, nothing changed")
+        place = None
+        if any(todo):
+            self._unpublished(todo)
+            remove([self.result])
+            place = self._compute(todo, mixed)
+        return self._close(place)
+
+    def _todo(self, shot: Shot, wanted: set[int], force: bool) -> dict[int, str]:
+        frames = [f for f in shot.files.written if f in wanted]
+        self.teller.say(f"{self.tool.name}: looking at {len(frames)} frames" if len(frames) > 1 else "")
+        if force:
+            shot.store.remove()
+            return dict.fromkeys(frames, "forced")
+        return shot.stale(frames)
+
+    def _unpublished(self, todo: Sequence[Mapping[int, str]]) -> None:
+        if not self.versioned or not os.path.isfile(self.result):
+            return
+        frame, why = next((f, w) for stale in todo for f, w in stale.items())
+        version = self.job.names.get("version", "")
+        what = f"{version} is published and is never written again (frame {frame}: {why})"
+        raise wrong("names.version", what, "leave the version out to get the next one, or name a new one")
+
+    def _compute(self, todo: Sequence[Mapping[int, str]], mixed: bool) -> Place:
+        from sfumato.device import describe, pick_device
+
+        device = pick_device(self.tool.values(self.job).get("device", "auto"))
+        config = config_of(self.job)
+        self.teller.say(f"{self.tool.name}: {describe(device)}")
+        self.teller.say(f"{self.tool.name}: {config.source}")
+        progress = Progress(self.teller, sum(len(stale) for stale in todo))
+        place = None
+        for shot, stale in zip(self.shots, todo):
+            shot.device = device.type
+            shot.one_device(shot.kept, mixed)
+            place = Place(device, config, shot.store, shot.stamp, progress.once)
+            if stale:
+                os.makedirs(os.path.dirname(shot.output.text) or ".", exist_ok=True)
+                shot.solve(stale, place, progress, self.teller.pause)
+        assert place is not None
+        return place
+
+    def _close(self, place: Place | None) -> dict[str, Any]:
+        """Write the result if every frame of the job is complete, and sum up what was done."""
+        records = [shot.records() for shot in self.shots]
+        complete = all(record is not None for record in records)
+        if complete:
+            result = self._result([record for found in records for record in found or []])
+            if place is not None or not os.path.isfile(self.result):
+                write_json(self.result, result)
+            self._finish(result, place)
+            for shot in self.shots:
+                shot.clean()
+        return {
+            "computed": {shot.job.view or "": sorted(shot.computed) for shot in self.shots},
+            "kept": {shot.job.view or "": sorted(shot.kept) for shot in self.shots},
+            "skipped": self._skipped(),
+            "complete": complete,
+            "result": self.result if complete else None,
+            "frames": [record for found in records for record in found or []],
+        }
+
+    def _finish(self, result: Mapping[str, Any], place: Place | None) -> None:
+        if self.tool.finish is None:
+            return
+        extra = [self.job.output(item.name) for item in self.tool.outputs[1:]]
+        if place is None and all(os.path.isfile(p.text) for p in extra if p):
+            return
+        if place is None:
+            from sfumato.device import pick_device
+
+            shot = self.shots[0]
+            place = Place(pick_device("cpu"), config_of(self.job), shot.store, shot.stamp, self.teller.say)
+        for one in self.job.each_view():
+            self.tool.finish(one, result, place)
+
+    def _skipped(self) -> dict[str, list[int]]:
+        return {s.job.view or "": [f for f in s.job.written if f not in s.files.written] for s in self.shots}
+
+    def _result(self, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        from sfumato import __version__
+
+        return {
+            "schema": "sfumato.result/1",
+            "tool": self.tool.name,
+            "version": __version__,
+            "job": self.job.to_json(),
+            "job_hash": self.asked.hash,
+            "seed": self.job.seed,
+            "generative": "yes" if self.tool.generative else "no",
+            "trained_weights": self.tool.trained_weights,
+            "color": dict(self.job.color),
+            "skipped": self._skipped(),
+            "frames": [{k: v for k, v in record.items() if k not in ("schema", "made_from")} for record in records],
+        }
