@@ -117,6 +117,17 @@ class Config:
         """Convert (3, H, W) float32 from one space to another; a pixel with NaN or infinity stays as it is."""
         return _applied(rgb, self._processor(source, target))
 
+    def undo_curve(self, rgb: torch.Tensor, space: str, linear: str) -> torch.Tensor:
+        """(3, H, W) of `space` -> the linear space with its primaries (`linear_like`), each channel by itself.
+
+        Every channel goes through as a grey. Sent as colours, saturated ones would be clipped on the way: OCIO goes
+        through ACES2065-1, and ACEScc cuts its negatives (a green of 36 then moved red by 0.005).
+        """
+        alone = rgb.clone()
+        for index, channel in enumerate(rgb):
+            alone[index] = self.transform(channel.expand(3, -1, -1), space, linear)[index]
+        return alone.where(rgb.isfinite().all(0, keepdim=True), rgb)
+
     def view(self, rgb: torch.Tensor, space: str, display: str | None = None, view: str | None = None) -> torch.Tensor:
         """(3, H, W) of `space` as the display shows it through a view; the config's default ones if not told."""
         display = display or self._config.getDefaultDisplay()
@@ -193,7 +204,7 @@ def to_linear(plate: Plate, config: Config, declared: str | None) -> tuple[Plate
     where = [plate.channels.index(name) for name in RGB if name in plate.channels]
     if len(where) != 3:
         raise RequestError(f"{space} needs R, G and B, and the plate has {', '.join(plate.channels)}", "give the layer")
-    pixels[where] = config.transform(plate.rgb(), space, target)
+    pixels[where] = config.undo_curve(plate.rgb(), space, target)
     return plate.replace(pixels=pixels, space=target, coded=False), f"{space}, {why}: made linear, as {target}"
 
 

@@ -33,10 +33,11 @@ def exr_spec(
         raise RequestError(f"{path.name}: no channel {', '.join(sorted(unknown))} to write as half", hint)
     for name in sorted(halves):
         _check_half(path, plate, name)
-    spec = oiio.ImageSpec(plate.width, plate.height, len(plate.channels), oiio.FLOAT)
+    kind = oiio.HALF if halves == set(plate.channels) else oiio.FLOAT
+    spec = oiio.ImageSpec(plate.width, plate.height, len(plate.channels), kind)
     spec.channelnames = plate.channels
     spec.alpha_channel = plate.channels.index("A") if "A" in plate.channels else -1
-    if halves:
+    if halves and kind is oiio.FLOAT:  # said of a lone channel, OpenImageIO ignores it
         spec.channelformats = tuple(oiio.HALF if name in halves else oiio.FLOAT for name in plate.channels)
     spec.x, spec.y = plate.data.left, plate.data.top
     spec.full_x, spec.full_y = plate.display.left, plate.display.top

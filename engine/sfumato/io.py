@@ -133,6 +133,11 @@ def _load(path: str | Path, part: Part, stored: tuple[str, ...]) -> Array:
     whole = source.read_image(part.index, 0, first, last, oiio.FLOAT)
     why = source.geterror() or oiio.geterror()
     source.close()
+    if whole is None and "luminance-chroma" in why:
+        raise InputError(
+            f"{path} is luminance-chroma EXR (Y, RY, BY) whose data window is not its display window",
+            "render or convert it as R, G, B",
+        )
     if whole is None:
         raise InputError(
             f"{path} is damaged or was cut off: {why.strip() or 'no reason given'}",

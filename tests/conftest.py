@@ -1,0 +1,31 @@
+"""What every test may ask for: the shared data, random numbers of its own, and a machine that is not fought over."""
+
+import os
+import pathlib
+
+for name, value in {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}.items():
+    os.environ.setdefault(name, value)  # before torch: two spinning processes ran 20 times slower
+
+import hypothesis  # noqa: E402
+import pytest  # noqa: E402
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+hypothesis.settings.register_profile("sfumato", deadline=None, max_examples=30, derandomize=True)
+hypothesis.settings.load_profile("sfumato")
+
+
+@pytest.fixture(scope="session")
+def data():
+    """The folder of real photographs, clips and trap files; its README says what they are."""
+    folder = pathlib.Path(os.environ.get("SFUMATO_TEST_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no test data at {folder}: set SFUMATO_TEST_DATA to a folder with matting/ in it")
+    return folder
+
+
+@pytest.fixture
+def seeded():
+    """seeded(7) is a torch.Generator; the same number is the same noise."""
+    import torch
+
+    return lambda seed=0: torch.Generator().manual_seed(seed)
