@@ -85,12 +85,14 @@ def test_a_bad_habit_would_be_seen(line):
     assert list(habits(ast.parse(line)))
 
 
-def test_only_color_knows_opencolorio_and_only_io_knows_openimageio():
-    knows = {module: set() for module in ("PyOpenColorIO", "OpenImageIO")}
+def test_only_color_knows_opencolorio_and_only_io_opens_image_files():
+    colour, files = set(), set()
     for path in sources("engine"):
-        for name in set(imported(ast.parse(path.read_text()))) & knows.keys():
-            knows[name].add(path.stem)
-    assert knows == {"PyOpenColorIO": {"color"}, "OpenImageIO": {"io", "header", "encode"}}
+        tree = ast.parse(path.read_text())
+        colour |= {path.stem} if "PyOpenColorIO" in imported(tree) else set()
+        used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        files |= {path.stem} if used & {"ImageInput", "ImageOutput"} else set()
+    assert (colour, files) == ({"color"}, {"header", "io"})
 
 
 @pytest.mark.parametrize("folder", ["nuke", "maya"])

@@ -19,7 +19,8 @@ import PyOpenColorIO as ocio  # noqa: N813
 
 from sfumato.errors import RequestError
 from sfumato.plate import RGB, Plate
-from sfumato.spaces import SRGB, space_of
+from sfumato.primaries import SRGB
+from sfumato.spaces import space_of
 
 if TYPE_CHECKING:
     import torch

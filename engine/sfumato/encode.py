@@ -32,7 +32,7 @@ def exr_spec(
         hint = f"there are {', '.join(plate.channels)}"
         raise RequestError(f"{path.name}: no channel {', '.join(sorted(unknown))} to write as half", hint)
     for name in sorted(halves):
-        _check_half(path, plate, name)
+        _check_half(path, plate, name, "write float (leave --half out)")
     kind = oiio.HALF if halves == set(plate.channels) else oiio.FLOAT
     spec = oiio.ImageSpec(plate.width, plate.height, len(plate.channels), kind)
     spec.channelnames = plate.channels
@@ -85,22 +85,25 @@ def set_attributes(spec: Any, plate: Plate, metadata: Mapping[str, object]) -> N
 
 
 def _set(spec: Any, name: str, value: object, kind: str | None) -> None:
-    """One attribute, with the type it was read with or the obvious one."""
-    if kind is not None:
+    """One attribute, with the type it was read with or the obvious one, as far as EXR has room for it."""
+    plain = isinstance(value, (int, float, str))
+    if kind is not None and not plain:
         spec.attribute(name, oiio.TypeDesc(kind), value)
     elif isinstance(value, (tuple, list)):
         words = any(isinstance(v, str) for v in value)
-        base = "string" if words else "int" if value and all(isinstance(v, int) for v in value) else "float"
-        spec.attribute(name, oiio.TypeDesc(f"{base}[{len(value)}]"), tuple(value))
+        whole = 2 <= len(value) <= 3 and all(isinstance(v, int) for v in value)  # EXR has no longer ones
+        spec.attribute(
+            name, oiio.TypeDesc(f"{'string' if words else 'int' if whole else 'float'}[{len(value)}]"), tuple(value)
+        )
     elif isinstance(value, int) and -(2**31) <= value < 2**31:
         spec.attribute(name, int(value))
     elif isinstance(value, float):
         spec.attribute(name, value)
     elif value is not None:
-        spec.attribute(name, str(value))  # among them an integer that EXR has no room for
+        spec.attribute(name, str(value))
 
 
-def _check_half(path: Path, plate: Plate, name: str) -> None:
+def _check_half(path: Path, plate: Plate, name: str, remedy: str) -> None:
     """Half ends at 65504; beyond it a finite value would become infinite."""
     values = plate.channel(name)
     lost = (values.isfinite() & ~values.half().isfinite()).nonzero()
@@ -109,18 +112,24 @@ def _check_half(path: Path, plate: Plate, name: str) -> None:
         raise RequestError(
             f"{path.name}: {name} is {values[0, row, column].item():g} at x {plate.data.left + column}, "
             f"y {plate.data.top + row}, and half ends at {HALF_MAX:g} ({len(lost)} such pixels)",
-            "write float (leave --half out)",
+            remedy,
         )
 
 
 def _compression(path: Path, plate: Plate, asked: str, lossy_layers: Collection[str]) -> str:
-    """The compression if it is one, and rounds nothing it was not allowed to."""
+    """The compression if it is one, and loses nothing it was not allowed to."""
     name = asked.partition(":")[0].lower()
     if name not in COMPRESSIONS:
         raise RequestError(f"{path.name}: no compression {asked}", f"choose one of {', '.join(COMPRESSIONS)}")
     for channel in plate.channels if name.startswith("dwa") else ():
         layer, _, leaf = channel.rpartition(".")
-        if leaf.lower() in _ROUNDED and layer not in lossy_layers:
+        if leaf.lower() not in _ROUNDED:
+            continue
+        if layer not in lossy_layers:
             hint = f"write zip, or allow it for the layer {layer}"
             raise RequestError(f"{path.name}: {name} would round {channel}, which may be data", hint)
+        _check_half(path, plate, channel, "write zip: DWA rounds colour to half")
+        if holes := int((~plate.channel(channel).isfinite()).sum()):
+            what = f"{path.name}: {name} would turn {holes} NaN or infinite pixels of {channel} into numbers"
+            raise RequestError(what, "write zip")
     return asked.lower()

@@ -11,10 +11,11 @@ import OpenImageIO as oiio  # noqa: N813
 from sfumato.errors import InputError
 from sfumato.plate import RGB, Window
 
-_STRUCTURE = {  # said elsewhere in a Plate, or true of the file and not of the picture
+_STRUCTURE = {  # said elsewhere in a Plate, or true of this file alone
     "compression", "name", "view", "PixelAspectRatio", "oiio:ColorSpace", "colorInteropID", "oiio:RowsPerChunk",
     "oiio:subimages", "oiio:subimagename", "openexr:lineOrder", "openexr:luminancechroma", "openexr:chunkCount",
-    "openexr:levelmode", "openexr:roundingmode", "oiio:BitsPerSample", "oiio:UnassociatedAlpha", "textureformat",
+    "openexr:levelmode", "openexr:roundingmode", "oiio:BitsPerSample", "oiio:UnassociatedAlpha",
+    "textureformat", "wrapmodes", "fovcot", "oiio:miplevels", "oiio:SHA-1", "oiio:AverageColor", "oiio:ConstantColor",
 }  # fmt: skip
 _PLAIN = {"string", "int", "float"}
 _core_switch = threading.Lock()
@@ -153,7 +154,7 @@ def _part(index: int, spec: Any) -> Part:
         display=Window(spec.full_x, spec.full_y, spec.full_width, spec.full_height),
         pixel_aspect=float(spec.get("PixelAspectRatio", 1.0)) or 1.0,
         deep=bool(spec.deep),
-        coded="int" in str(spec.format),
+        coded=all("int" in kind for kind in formats),
         space=spec.get("oiio:ColorSpace"),
         compression=spec.get("compression"),
         metadata={name: attribute.value for name, attribute in kept.items()},

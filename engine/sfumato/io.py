@@ -57,6 +57,7 @@ def read_image(
             "flatten it first (DeepToImage in Nuke) and give the flat file",
         )
     pixels, names = _to_rgb(_load(path, chosen.part, chosen.stored), chosen.names, chosen.part.metadata)
+    shown = view or chosen.part.view
     plate = Plate(
         pixels=torch.from_numpy(pixels),
         channels=names,
@@ -64,9 +65,9 @@ def read_image(
         data=chosen.part.data,
         display=chosen.part.display,
         pixel_aspect=chosen.part.pixel_aspect,
-        metadata={k: v for k, v in chosen.part.metadata.items() if view is None or k != "multiView"},
+        metadata={k: v for k, v in chosen.part.metadata.items() if shown is None or k != "multiView"},
         compression=chosen.part.compression,
-        view=view or chosen.part.view,
+        view=shown,
         coded=chosen.part.coded,
         types=chosen.part.types,
     )

@@ -78,6 +78,14 @@ KNOWN = (
     ),
 )
 
+SRGB = (  # the one display-coded space files name
+    "srgb_rec709_scene",
+    "sRGB Encoded Rec.709 (sRGB)",
+    "sRGB - Texture",
+    "Utility - sRGB - Texture",
+    "srgb_texture",
+)
+
 
 def recognise(chromaticities: object) -> Primaries | None:
     """The known primaries within 0.001 of eight numbers (red, green, blue, white as x, y), or None."""
@@ -100,6 +108,8 @@ def interop_id(space: str) -> str:
     ('lin_ap1_scene', 'Linear ARRI Wide Gamut 4')
     """
     known = named(space)
+    if space in SRGB:
+        return SRGB[0]
     return known.names[0] if known and known.names[0].endswith("_scene") else space
 
 

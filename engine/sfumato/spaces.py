@@ -6,18 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from sfumato.errors import RequestError
-from sfumato.primaries import AP0, REC709, named, recognise
+from sfumato.primaries import AP0, REC709, SRGB, named, recognise
 
 if TYPE_CHECKING:
     from sfumato.color import Config
 
-SRGB = (
-    "srgb_rec709_scene",
-    "sRGB Encoded Rec.709 (sRGB)",
-    "sRGB - Texture",
-    "Utility - sRGB - Texture",
-    "srgb_texture",
-)
 _UNSAID = {"linear", "scene_linear", "lin", "scene-linear", "unknown"}  # tags of older writers that name no primaries
 
 

@@ -275,7 +275,7 @@ def test_known_primaries_agree_with_the_pinned_config(known):
     assert xyz[1].flatten().tolist() == pytest.approx(luminance_weights(known.xy), abs=tolerance)
 
 
-@pytest.mark.parametrize("space", sorted({CONFIG.linear_like(s) for s in LOGS}))
+@pytest.mark.parametrize("space", sorted({CONFIG.linear_like(s) for s in LOGS} | {"sRGB Encoded Rec.709 (sRGB)"}))
 def test_a_result_is_read_back_in_the_space_it_was_written_in(tmp_path, space):
     write_image(tmp_path / "a.exr", grey(0.5, space=space))
     assert space_of(read_image(tmp_path / "a.exr"), CONFIG) == (space, "named by the file")
