@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import sfumato_plugins
 from sfumato_plugins.errors import JobError, Problem, nearest
 from sfumato_plugins.files import Files
-from sfumato_plugins.job import Job
+from sfumato_plugins.job import Job, field_problems
 from sfumato_plugins.template import for_layer, template_problems
 from sfumato_plugins.tool import Images, Tool
 
@@ -22,7 +21,7 @@ def problems(job: Job) -> list[Problem]:
     here = problems_here(job)
     if any(p.where == "tool" for p in here):
         return here
-    return here + problems_inside(job, skip={p.where for p in here})
+    return here + problems_inside(job)
 
 
 def problems_here(job: Job) -> list[Problem]:
@@ -31,7 +30,7 @@ def problems_here(job: Job) -> list[Problem]:
         tool = sfumato_plugins.tool(job.tool)
     except JobError as error:
         return error.problems
-    found = _names(tool, job) + tool.parameter_problems(job.params)
+    found = field_problems(job.to_json()) + _names(tool, job) + tool.parameter_problems(job.params)
     if not found:
         found += tool.problems(job)
     found += template_problems(job) + _views(job)
@@ -43,13 +42,12 @@ def problems_here(job: Job) -> list[Problem]:
     return _once(found)
 
 
-def problems_inside(job: Job, skip: Iterable[str] = ()) -> list[Problem]:
-    """What only the engine can see: colour names and the headers of every file. Inputs named in `skip` are left out."""
+def problems_inside(job: Job) -> list[Problem]:
+    """What only the engine can see: colour names and the headers of every file that is there."""
     tool = sfumato_plugins.tool(job.tool)
     found = _colour(tool, job)
-    skipped = {where.partition(".")[2] for where in skip if where.startswith("inputs.")}
     for one in job.each_view():
-        found += _headers(tool, one, skipped)
+        found += _headers(tool, one)
     return _once(found)
 
 
@@ -145,14 +143,14 @@ def _colour(tool: Tool, job: Job) -> list[Problem]:
     return found
 
 
-def _headers(tool: Tool, job: Job, skip: set[str]) -> list[Problem]:
+def _headers(tool: Tool, job: Job) -> list[Problem]:
     """Every file opens, is flat, holds colour where colour is wanted, and has the plate's size."""
     files = Files(tool, job)
     found: list[Problem] = []
     plates: dict[int, Part] = {}
     main = tool.main_input
     for item in (main, *(i for i in tool.inputs if i is not main)):
-        if item.name not in job.inputs or item.name in skip:
+        if item.name not in job.inputs:
             continue
         seen: dict[str, Part | None] = {}
         for frame in files.shot:

@@ -24,7 +24,7 @@ exit codes: 0 done; 1 a bug in sfumato; 2 the request is wrong; 3 an input is mi
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     args = _parser().parse_args(argv)
-    teller = choose_teller(getattr(args, "progress", "quiet"), os.environ)
+    teller = _teller(args)
     try:
         prepare_process()
         with interruptible(teller):
@@ -37,6 +37,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _failed(error, teller, getattr(args, "json", False))
     finally:
         teller.end()
+
+
+def _teller(args: argparse.Namespace) -> Teller:
+    how = getattr(args, "progress", "quiet")
+    if how == "auto" and args.json:  # a farm's progress lines would spoil the one document on stdout
+        how = "terminal"
+    return choose_teller(how, os.environ)
 
 
 def _failed(error: BaseException, teller: Teller, as_json: bool) -> int:

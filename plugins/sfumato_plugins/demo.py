@@ -46,6 +46,6 @@ def demo_matte(out: str, *, quick: bool, quality: str | None, seed: int, teller:
         "page": job.outputs["page"],
         "matte": job.outputs["matte"],
         "errors": errors,
-        "computed": done["computed"][""],
-        "kept": done["kept"][""],
+        "computed": done["computed"]["main"],
+        "kept": done["kept"]["main"],
     }

@@ -127,7 +127,7 @@ def read(data: Any, base: str = "") -> Job:
     if data.get("schema") != SCHEMA:
         hint = "this sfumato reads sfumato.job/1; a newer file needs a newer sfumato"
         raise JobError(Problem("schema", f"{data.get('schema')!r} is not {SCHEMA!r}", hint))
-    problems = _field_problems(data)
+    problems = field_problems(data)
     frames: tuple[int, ...] = ()
     if isinstance(data.get("frames"), str):
         try:
@@ -157,7 +157,8 @@ _KINDS: dict[str, tuple[type[Any], str]] = {
 }
 
 
-def _field_problems(data: Mapping[str, Any]) -> list[Problem]:
+def field_problems(data: Mapping[str, Any]) -> list[Problem]:
+    """Fields of a job file that are missing, unknown or of the wrong kind."""
     found = [Problem(name, "is missing") for name in ("tool", "frames", "inputs", "outputs") if name not in data]
     for name, value in data.items():
         if name == "schema":

@@ -24,13 +24,13 @@ FINGERPRINT = "sfumato:fingerprint"
 
 
 class Ledger:
-    """The books of one output pattern of one view."""
+    """The books of one output pattern of one view; the journal is shared by all of them."""
 
-    def __init__(self, output: Pattern, view: str | None, run: str) -> None:
+    def __init__(self, output: Pattern, journal: str, view: str | None, run: str) -> None:
         self.output = output
+        self.journal = journal
         self.view = view
         self._run = run
-        self.journal = output.beside(".journal.jsonl")
 
     def state(self, frame: int, made_from: Origin) -> str:
         """Empty when the frame is complete and made from exactly this; otherwise why it has to be computed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +17,7 @@ from sfumato_plugins.job import Job
 from sfumato_plugins.ledger import remove, write_json
 from sfumato_plugins.place import Place
 from sfumato_plugins.report import Progress, Teller
-from sfumato_plugins.shot import Shot
+from sfumato_plugins.shot import FORCED, Shot, main_output
 from sfumato_plugins.template import fill
 from sfumato_plugins.tool import Tool
 
@@ -38,7 +39,8 @@ def run(
         mixed: Let one job's frames come from several kinds of device.
 
     Returns:
-        computed, kept, skipped: frames by view name ("" for the only one); complete; result: path or None.
+        computed, kept, skipped: frames by view name ("main" for the only one); complete; result: path or None; frames:
+        their records; seconds of this run; peak_memory of this process in bytes.
 
     Raises:
         JobError: the request is wrong (exit 2) or inputs are missing (exit 3).
@@ -52,7 +54,7 @@ def run(
     asked, job = job, pinned(fill(job))
     config = config_of(job)
     label = uuid.uuid4().hex[:12]
-    shots = [Shot(tool, one, asked.hash, label, config.hash) for one in job.each_view()]
+    shots = [Shot(tool, one, job, asked.hash, label, config.hash) for one in job.each_view()]
     wanted = _wanted(job, frames)
     return _Run(tool, job, asked, shots, versioned, teller or Teller()).go(wanted, force, mixed)
 
@@ -71,7 +73,8 @@ class _Run:
     def __init__(self, tool: Tool, job: Job, asked: Job, shots: list[Shot], versioned: bool, teller: Teller) -> None:
         self.tool, self.job, self.asked, self.shots, self.teller = tool, job, asked, shots, teller
         self.versioned = versioned
-        self.result = shots[0].output.beside(".result.json")
+        self.began = time.monotonic()
+        self.result = main_output(tool, job).beside(".result.json")
 
     def go(self, wanted: set[int], force: bool, mixed: bool) -> dict[str, Any]:
         todo = [self._todo(shot, wanted, force) for shot in self.shots]
@@ -89,7 +92,7 @@ class _Run:
         self.teller.say(f"{self.tool.name}: looking at {len(frames)} frames" if len(frames) > 1 else "")
         if force:
             shot.store.remove()
-            return dict.fromkeys(frames, "forced")
+            return dict.fromkeys(frames, FORCED)
         return shot.stale(frames)
 
     def _unpublished(self, todo: Sequence[Mapping[int, str]]) -> None:
@@ -106,7 +109,7 @@ class _Run:
         device = pick_device(self.tool.values(self.job).get("device", "auto"))
         config = config_of(self.job)
         self.teller.say(f"{self.tool.name}: {describe(device)}")
-        self.teller.say(f"{self.tool.name}: {config.source}")
+        self.teller.say(f"{self.tool.name}: {config_of(self.asked).source}")
         progress = Progress(self.teller, sum(len(stale) for stale in todo))
         place = None
         for shot, stale in zip(self.shots, todo):
@@ -131,12 +134,14 @@ class _Run:
             for shot in self.shots:
                 shot.clean()
         return {
-            "computed": {shot.job.view or "": sorted(shot.computed) for shot in self.shots},
-            "kept": {shot.job.view or "": sorted(shot.kept) for shot in self.shots},
+            "computed": {shot.job.view or "main": sorted(shot.computed) for shot in self.shots},
+            "kept": {shot.job.view or "main": sorted(shot.kept) for shot in self.shots},
             "skipped": self._skipped(),
             "complete": complete,
             "result": self.result if complete else None,
-            "frames": [record for found in records for record in found or []],
+            "frames": [_told(record) for found in records for record in found or []],
+            "seconds": time.monotonic() - self.began,
+            "peak_memory": self._peak(place),
         }
 
     def _finish(self, result: Mapping[str, Any], place: Place | None) -> None:
@@ -154,7 +159,7 @@ class _Run:
             self.tool.finish(one, result, place)
 
     def _skipped(self) -> dict[str, list[int]]:
-        return {s.job.view or "": [f for f in s.job.written if f not in s.files.written] for s in self.shots}
+        return {s.job.view or "main": [f for f in s.job.written if f not in s.files.written] for s in self.shots}
 
     def _result(self, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         from sfumato import __version__
@@ -170,5 +175,17 @@ class _Run:
             "trained_weights": self.tool.trained_weights,
             "color": dict(self.job.color),
             "skipped": self._skipped(),
-            "frames": [{k: v for k, v in record.items() if k not in ("schema", "made_from")} for record in records],
+            "frames": [_told(record) for record in records],
         }
+
+    def _peak(self, place: Place | None) -> int | None:
+        if place is None:
+            return None
+        from sfumato.device import peak_memory
+
+        return peak_memory(place.device)
+
+
+def _told(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A frame's record without what only the next run needs."""
+    return {k: v for k, v in record.items() if k not in ("schema", "made_from")}

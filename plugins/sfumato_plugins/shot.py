@@ -20,13 +20,24 @@ from sfumato_plugins.store import FolderStore
 from sfumato_plugins.template import for_layer
 from sfumato_plugins.tool import Tool
 
+FORCED = "forced"
 POLL = 0.5  # seconds between looks at a frame another run is computing
 
 
-class Shot:
-    """The frames of a job of one view: what is complete, what is not, and making it so."""
+def main_output(tool: Tool, job: Job) -> Pattern:
+    """The file that stands for a frame. Of a job of several views %V stays in it."""
+    pattern = job.output(tool.main_output.name)
+    assert pattern is not None, "check says so first"
+    return for_layer(pattern, "rgba")
 
-    def __init__(self, tool: Tool, job: Job, job_hash: str, run: str, config_hash: str) -> None:
+
+class Shot:
+    """The frames of a job of one view: what is complete, what is not, and making it so.
+
+    whole: The job of all views, beside which the books lie.
+    """
+
+    def __init__(self, tool: Tool, job: Job, whole: Job, job_hash: str, run: str, config_hash: str) -> None:
         self.tool = tool
         self.job = job
         self.files = Files(tool, job)
@@ -34,11 +45,10 @@ class Shot:
         self._config_hash = config_hash
         self._needs = tool.needs(job)
         self._origins: dict[int, Origin] = {}
-        pattern = job.output(tool.main_output.name)
-        assert pattern is not None, "check says so first"
-        self.output: Pattern = for_layer(pattern, "rgba")
-        self.ledger = Ledger(self.output, job.view, run)
-        folder, name = os.path.split(self.output.beside(""))
+        self.output = main_output(tool, job)
+        books = main_output(tool, whole)
+        self.ledger = Ledger(self.output, books.beside(".journal.jsonl"), job.view, run)
+        folder, name = os.path.split(books.beside(""))
         self.hidden = os.path.join(folder, f".{name}.sfumato")
         self.store = FolderStore(os.path.join(self.hidden, "states"), lambda f: fingerprint(self.origin(f))[:12])
         self.device = ""
@@ -97,25 +107,18 @@ class Shot:
         """
         settings = {k: v for k, v in self.origin(next(iter(todo))).items() if k not in ("files", "also")}
         claims = Claims(os.path.join(self.hidden, "claims"), fingerprint(settings))
-        waiting: dict[int, str] = {}
+        waiting: list[int] = []
         try:
             for chunk in self.tool.chunks(self.job):
                 wanted = [frame for frame in chunk if frame in todo]
                 mine = [frame for frame in wanted if claims.take(self._claim(frame))]
-                waiting.update({frame: todo[frame] for frame in wanted if frame not in mine})
+                waiting += [frame for frame in wanted if frame not in mine]
                 self._compute(mine, todo, place, progress, claims)
             while waiting:
                 ready()
-                for frame in list(waiting):
-                    if claims.take(self._claim(frame)):
-                        why = self.stale([frame]).get(frame)
-                        if why is None:
-                            claims.release(self._claim(frame))
-                            self.keep([frame], "made by a run beside this one")
-                            progress.done(frame)
-                        else:
-                            self._compute([frame], {frame: why}, place, progress, claims)
-                        del waiting[frame]
+                mine = [frame for frame in waiting if claims.take(self._claim(frame))]
+                waiting = [frame for frame in waiting if frame not in mine]
+                self._compute(mine, todo, place, progress, claims)
                 time.sleep(POLL if waiting else 0)
         finally:
             claims.close()
@@ -145,6 +148,12 @@ class Shot:
     def _compute(
         self, frames: list[int], why: Mapping[int, str], place: Place, progress: Progress, claims: Claims
     ) -> None:
+        """Compute claimed frames, but those that a run beside this one has made since we looked."""
+        for frame in [f for f in frames if why[f] != FORCED and not self.stale([f])]:
+            frames.remove(frame)
+            claims.release(self._claim(frame))
+            self.keep([frame], "made by a run beside this one")
+            progress.done(frame)
         if not frames:
             return
         for frame in frames:

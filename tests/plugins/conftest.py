@@ -1,0 +1,122 @@
+"""A tiny shot in linear EXR, jobs about it, and the command line as a real process."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+SIZE = (48, 64)  # rows, columns
+
+
+def tiny_plate(frame, rows=SIZE[0], columns=SIZE[1]):
+    """(3, H, W): a bright soft disc that moves before a gradient, unclipped."""
+    import torch
+
+    y, x = torch.meshgrid(torch.arange(rows).float(), torch.arange(columns).float(), indexing="ij")
+    alpha = tiny_alpha(frame, rows, columns)
+    front = torch.stack([2.0 + 0 * x, 0.4 + y / rows, 0.2 + 0 * x])
+    back = torch.stack([0.1 + 0.3 * x / columns, 0.2 + 0 * x, 0.5 - 0.3 * y / rows])
+    noise = 0.01 * torch.rand(3, rows, columns, generator=torch.Generator().manual_seed(frame + 10000))
+    return alpha * front + (1 - alpha) * back + noise
+
+
+def tiny_alpha(frame, rows=SIZE[0], columns=SIZE[1]):
+    """(1, H, W), the truth."""
+    import torch
+
+    y, x = torch.meshgrid(torch.arange(rows).float(), torch.arange(columns).float(), indexing="ij")
+    distance = ((x - columns / 2 - frame % 5) ** 2 + (y - rows / 2) ** 2).sqrt()
+    return ((15 - distance) / 6).clamp(0, 1)[None]
+
+
+def tiny_trimap(frame):
+    """(1, H, W): the truth's soft edge is unknown."""
+    import torch
+
+    alpha = tiny_alpha(frame)
+    return torch.where(alpha >= 1, 1.0, torch.where(alpha <= 0, 0.0, 0.5))
+
+
+def save(path, pixels, channels=("R", "G", "B"), **more):
+    """Write (C, H, W) as EXR or whatever the name says."""
+    from sfumato.io import write_image
+    from sfumato.plate import Plate, Window
+
+    window = Window(0, 0, pixels.shape[2], pixels.shape[1])
+    fields = {"space": None, "data": window, "display": window, **more}
+    pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+    write_image(path, Plate(pixels.float().contiguous(), channels, **fields))
+
+
+class TinyShot:
+    """Plates and trimaps of a few frames in a folder, and jobs that use them."""
+
+    save = staticmethod(save)
+    plate_of = staticmethod(tiny_plate)
+    alpha_of = staticmethod(tiny_alpha)
+    trimap_of = staticmethod(tiny_trimap)
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.plate = str(folder / "plate.####.exr")
+        self.trimap = str(folder / "trimap.####.exr")
+        self.matte = str(folder / "out" / "M.####.exr")
+
+    def write(self, frames):
+        for frame in frames:
+            self.write_plate(frame)
+            self.write_trimap(frame)
+        return self
+
+    def write_plate(self, frame, change=0.0):
+        pixels = tiny_plate(frame)
+        pixels[0, 3, 3] += change
+        save(self.folder / f"plate.{frame:04d}.exr", pixels)
+
+    def write_trimap(self, frame):
+        save(self.folder / f"trimap.{frame:04d}.exr", tiny_trimap(frame), ("Y",))
+
+    def job(self, frames, **more):
+        from sfumato_plugins.frames import parse_frames
+        from sfumato_plugins.job import Job
+
+        given = {
+            "inputs": {"plate": self.plate, "trimap": self.trimap},
+            "outputs": {"matte": self.matte},
+            "params": {"quality": "preview", "device": "cpu"},
+            "base": str(self.folder),
+            **more,
+        }
+        return Job(tool="matte", frames=parse_frames(frames), **given)
+
+    def output(self, frame):
+        return self.folder / "out" / f"M.{frame:04d}.exr"
+
+    def journal(self):
+        from sfumato_plugins.ledger import read_journal
+
+        return read_journal(str(self.folder / "out" / "M.journal.jsonl"))
+
+    def listing(self):
+        return sorted(path.name for path in (self.folder / "out").iterdir())
+
+
+@pytest.fixture
+def shot(tmp_path):
+    """An empty tiny shot; write frames into it."""
+    return TinyShot(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def command_line():
+    """command_line("matte", ...) runs sfumato as a process of its own and gives back the finished process."""
+
+    def call(*words, env=None, **more):
+        command = [sys.executable, "-m", "sfumato_plugins.cli", *map(str, words)]
+        return subprocess.run(
+            command, capture_output=True, text=True, env={**os.environ, **(env or {})}, check=False, timeout=120, **more
+        )
+
+    return call
