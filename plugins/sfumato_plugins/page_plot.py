@@ -5,12 +5,11 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Sequence
-from typing import Optional
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 190, 52, 12, 30, 26
 
 
-def plot(title: str, frames: Sequence[int], values: Sequence[Optional[float]], marked: Sequence[int] = ()) -> str:
+def plot(title: str, frames: Sequence[int], values: Sequence[float | None], marked: Sequence[int] = ()) -> str:
     """One line over the frames of a shot, from zero up; gaps where there is no value, `marked` frames as dots.
 
     Returns an empty string where no frame has a value.
