@@ -193,7 +193,7 @@ def _size(item: Images, path: str, part: Part, plate: Part | None) -> list[Probl
     if plate is None or plate is part:
         return []
     a, b = part.display, plate.display
-    if (a.width, a.height) == (b.width, b.height):
+    if (a.width, a.height) == (b.width, b.height) or item.any_size:
         return []
     what = f"{os.path.basename(path)} is {a.width} x {a.height}, the plate is {b.width} x {b.height}"
     return [Problem(f"inputs.{item.name}", what, "give it at the plate's size: same format, no proxy")]

@@ -88,8 +88,9 @@ class Claims:
             with contextlib.suppress(OSError):
                 os.remove(path)
         self._held.clear()
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # not while others or kept states are in there
             os.rmdir(self.folder)
+            os.rmdir(os.path.dirname(self.folder))
 
     def _alive(self, path: str) -> dict[str, Any] | None:
         try:

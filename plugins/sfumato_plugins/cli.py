@@ -133,11 +133,12 @@ def _add_measuring_commands(commands: Any) -> None:
 
 
 def _tool(args: argparse.Namespace, teller: Teller) -> int:
+    from sfumato_plugins.colour import pinned
     from sfumato_plugins.settings import load_settings
 
     job = job_from(args, args.tool, load_settings())
     if args.save_job:
-        job.save(args.save_job)
+        pinned(job).save(args.save_job)
         teller.say(f"wrote {args.save_job}")
         return 0
     return _compute(job, None, args, teller)

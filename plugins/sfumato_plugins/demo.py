@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from sfumato_plugins.evaluate import evaluate_matte
+from sfumato_plugins.frames import Pattern
 from sfumato_plugins.job import Job
-from sfumato_plugins.report import Teller
+from sfumato_plugins.report import Progress, Teller
 
 
 def demo_matte(out: str, *, quick: bool, quality: str | None, seed: int, teller: Teller) -> dict[str, Any]:
@@ -22,7 +24,6 @@ def demo_matte(out: str, *, quick: bool, quality: str | None, seed: int, teller:
         page and matte (paths), errors (as `evaluate matte`), computed and kept (frames).
     """
     from sfumato.demo.matte import make_shot
-    from sfumato_plugins.report import Progress
     from sfumato_plugins.run import run
 
     out = os.path.abspath(out)
@@ -33,7 +34,7 @@ def demo_matte(out: str, *, quick: bool, quality: str | None, seed: int, teller:
         tool="matte",
         frames=shot.frames,
         inputs={"plate": shot.plate, "trimap": shot.trimap},
-        outputs={"matte": os.path.join(out, "matte", "matte.####.exr"), "page": os.path.join(out, "page.html")},
+        outputs={"matte": os.path.join(out, "matte", "matte.####.exr")},
         params={"quality": quality or ("preview" if quick else "standard")},
         seed=seed,
         base=out,
@@ -41,11 +42,28 @@ def demo_matte(out: str, *, quick: bool, quality: str | None, seed: int, teller:
     job.save(os.path.join(out, "job.json"))
     done = run(job, teller=teller)
     errors = evaluate_matte(job.outputs["matte"], shot.truth, shot.trimap)
+    _page(job, done, shot.truth, teller)
     teller.say("demo: against the truth  " + "  ".join(f"{k} {v:.4g}" for k, v in errors.items() if v is not None))
     return {
-        "page": job.outputs["page"],
+        "page": os.path.join(out, "page.html"),
         "matte": job.outputs["matte"],
         "errors": errors,
         "computed": done["computed"]["main"],
         "kept": done["kept"]["main"],
     }
+
+
+def _page(job: Job, done: Mapping[str, Any], truth: str, teller: Teller) -> None:
+    """The page, with the truth that a real shot does not have."""
+    import json
+
+    from sfumato_plugins.colour import config_of
+    from sfumato_plugins.matting.review import make_page
+    from sfumato_plugins.place import Place
+    from sfumato_plugins.tools.matte import MATTE
+
+    with open(done["result"], encoding="utf-8") as file:
+        result = json.load(file)
+    place = Place(None, config_of(job), None, lambda frame: {}, lambda text: None)
+    report = Progress(teller, 1).step
+    make_page(MATTE, job, result, report, place, page=os.path.join(job.base, "page.html"), truth=Pattern(truth))

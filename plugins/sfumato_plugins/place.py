@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 class Place:
     """Where a tool runs.
 
-    device: What computes.
+    device: What computes; None where nothing is solved.
     config: The colour configuration of the job.
-    store: Keeps states between runs, so that a killed run loses little.
+    store: Keeps states between runs, so that a killed run loses little; None where nothing is solved.
     stamp: The provenance a frame's file carries, as EXR attributes; no time of day, so that bytes repeat.
     note: Tell the artist something once: what colour space was assumed, how many pixels are holes.
     """
 
-    device: torch.device
+    device: torch.device | None
     config: Config
-    store: FolderStore
+    store: FolderStore | None
     stamp: Callable[[int], Mapping[str, Any]]
     note: Callable[[str], None]

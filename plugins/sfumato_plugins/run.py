@@ -6,7 +6,7 @@ import os
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sfumato_plugins
 from sfumato_plugins.check import problems
@@ -20,6 +20,9 @@ from sfumato_plugins.report import Progress, Teller
 from sfumato_plugins.shot import FORCED, Shot, main_output
 from sfumato_plugins.template import fill
 from sfumato_plugins.tool import Tool
+
+if TYPE_CHECKING:
+    from sfumato.color import Config
 
 
 def run(
@@ -51,12 +54,13 @@ def run(
         raise JobError(found)
     tool = sfumato_plugins.tool(job.tool)
     versioned = any("{version}" in text for text in job.outputs.values())
-    asked, job = job, pinned(fill(job))
     config = config_of(job)
+    asked = pinned(job)
+    job = fill(asked)
     label = uuid.uuid4().hex[:12]
     shots = [Shot(tool, one, job, asked.hash, label, config.hash) for one in job.each_view()]
     wanted = _wanted(job, frames)
-    return _Run(tool, job, asked, shots, versioned, teller or Teller()).go(wanted, force, mixed)
+    return _Run(tool, job, asked, shots, versioned, config, teller or Teller()).go(wanted, force, mixed)
 
 
 def _wanted(job: Job, frames: Sequence[int] | None) -> set[int]:
@@ -70,9 +74,12 @@ def _wanted(job: Job, frames: Sequence[int] | None) -> set[int]:
 
 
 class _Run:
-    def __init__(self, tool: Tool, job: Job, asked: Job, shots: list[Shot], versioned: bool, teller: Teller) -> None:
+    def __init__(
+        self, tool: Tool, job: Job, asked: Job, shots: list[Shot], versioned: bool, config: Config, teller: Teller
+    ) -> None:
         self.tool, self.job, self.asked, self.shots, self.teller = tool, job, asked, shots, teller
         self.versioned = versioned
+        self.config = config
         self.began = time.monotonic()
         self.result = main_output(tool, job).beside(".result.json")
 
@@ -93,7 +100,7 @@ class _Run:
         if force:
             shot.store.remove()
             return dict.fromkeys(frames, FORCED)
-        return shot.stale(frames)
+        return shot.stale(frames, self.teller.pause)
 
     def _unpublished(self, todo: Sequence[Mapping[int, str]]) -> None:
         if not self.versioned or not os.path.isfile(self.result):
@@ -107,15 +114,14 @@ class _Run:
         from sfumato.device import describe, pick_device
 
         device = pick_device(self.tool.values(self.job).get("device", "auto"))
-        config = config_of(self.job)
         self.teller.say(f"{self.tool.name}: {describe(device)}")
-        self.teller.say(f"{self.tool.name}: {config_of(self.asked).source}")
+        self.teller.say(f"{self.tool.name}: {self.config.source}")
         progress = Progress(self.teller, sum(len(stale) for stale in todo))
         place = None
         for shot, stale in zip(self.shots, todo):
             shot.device = device.type
             shot.one_device(shot.kept, mixed)
-            place = Place(device, config, shot.store, shot.stamp, progress.once)
+            place = Place(device, self.config, shot.store, shot.stamp, progress.once)
             if stale:
                 os.makedirs(os.path.dirname(shot.output.text) or ".", exist_ok=True)
                 shot.solve(stale, place, progress, self.teller.pause)
@@ -151,12 +157,9 @@ class _Run:
         if place is None and all(os.path.isfile(p.text) for p in extra if p):
             return
         if place is None:
-            from sfumato.device import pick_device
-
-            shot = self.shots[0]
-            place = Place(pick_device("cpu"), config_of(self.job), shot.store, shot.stamp, self.teller.say)
+            place = Place(None, self.config, None, self.shots[0].stamp, lambda text: None)
         for one in self.job.each_view():
-            self.tool.finish(one, result, place)
+            self.tool.finish(one, result, Progress(self.teller, 1).step, place)
 
     def _skipped(self) -> dict[str, list[int]]:
         return {s.job.view or "main": [f for f in s.job.written if f not in s.files.written] for s in self.shots}
@@ -179,7 +182,7 @@ class _Run:
         }
 
     def _peak(self, place: Place | None) -> int | None:
-        if place is None:
+        if place is None or place.device is None:
             return None
         from sfumato.device import peak_memory
 

@@ -61,10 +61,14 @@ class Shot:
             self._origins[frame] = origin(self.tool, self.job, self._needs(frame), self._config_hash)
         return self._origins[frame]
 
-    def stale(self, frames: Iterable[int]) -> dict[int, str]:
-        """Frames that have to be computed, with the reason."""
-        reasons = {frame: self.ledger.state(frame, self.origin(frame)) for frame in frames}
-        return {frame: why for frame, why in reasons.items() if why}
+    def stale(self, frames: Iterable[int], pause: Callable[[], None] = lambda: None) -> dict[int, str]:
+        """Frames that have to be computed, with the reason. `pause` may stop between two: reading inputs takes time."""
+        found = {}
+        for frame in frames:
+            pause()
+            if why := self.ledger.state(frame, self.origin(frame)):
+                found[frame] = why
+        return found
 
     def stamp(self, frame: int) -> Mapping[str, Any]:
         """Provenance for a frame's file: the same every time the frame is made."""

@@ -21,6 +21,7 @@ class Images:
     required: The tool cannot do without it. Alternatives are the tool's own `problems` to judge.
     colour: Pixels are colour and have a space; False means data, never converted.
     sparse: Only some frames need a file: strokes, keyframes.
+    any_size: Need not have the size of the main input.
     option: The command-line option, where it is not the name itself.
     """
 
@@ -30,6 +31,7 @@ class Images:
     required: bool = False
     colour: bool = False
     sparse: bool = False
+    any_size: bool = False
     option: str = ""
     suffix: str = ".exr"
 
@@ -177,7 +179,7 @@ class Tool:
     needs: Callable[[Job], Callable[[int], Needs]]
     run: Callable[[Job, Sequence[int], Callable[[Any], None], Place], Iterator[Made]]
     problems: Callable[[Job], list[Problem]] = _nothing
-    finish: Callable[[Job, Mapping[str, Any], Place], None] | None = None
+    finish: Callable[[Job, Mapping[str, Any], Callable[[Any], None], Place], None] | None = None
     sparse: Callable[[Job], frozenset[str]] = lambda job: frozenset()
     channels: Callable[[Job], int] = lambda job: 4
     generative: bool = False

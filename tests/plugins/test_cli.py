@@ -61,7 +61,8 @@ def test_options_make_the_job_they_say(shot):
         "half": True,
         "keyed_trimap": False,
     }
-    assert job.color == {"plate": "ACEScg"}
+    assert job.color["plate"] == "ACEScg"
+    assert len(job.color["config_hash"]) == 64
     assert job.seed == 3
 
 

@@ -370,3 +370,22 @@ def test_nothing_is_asked_of_the_network(shot, monkeypatch):
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "create_connection", refuse)
     assert run(shot.write([1]).job("1"))["complete"]
+
+
+def test_the_page_is_one_file_made_when_all_is_there(shot):
+    shot.write([1, 2])
+    job = shot.job("1-2", outputs={"matte": shot.matte, "page": "out/page.html"})
+    run(job, [1])
+    assert "page.html" not in shot.listing()
+    run(job)
+    text = (shot.folder / "out" / "page.html").read_text()
+    assert "<img" in text
+    assert "http" not in text.replace("http-equiv", "")
+
+
+def test_the_demo_makes_solves_evaluates_and_shows(tmp_path):
+    from sfumato_plugins.demo import demo_matte
+
+    found = demo_matte(str(tmp_path), quick=True, quality=None, seed=0, teller=Teller())
+    assert found["errors"]["frames"] == len(found["computed"]) == 3
+    assert "the truth" in (tmp_path / "page.html").read_text()

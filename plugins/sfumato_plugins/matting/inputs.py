@@ -75,7 +75,7 @@ class ShotInputs:
         """What a frame's record says of its inputs."""
         source = self.source(frame)
         unknown = (source.trimap == 0.5).sum().item()
-        return {"holes": int(source.holes.sum()), "unknown_pixels": int(unknown), "device": self._place.device.type}
+        return {"holes": int(source.holes.sum()), "unknown_pixels": int(unknown), "device": str(self._place.device)}
 
     def _read(self, frame: int) -> Source:
         from sfumato.matte.trimap import check_usable
@@ -95,7 +95,7 @@ class ShotInputs:
 
         picture = self._picture(name, frame)
         assert picture is not None, "check has found it"
-        declared = self._job.color.get(name) or self._job.color.get("plate")
+        declared = self._job.color.get(name) or (self._job.color.get("plate") if name != "over" else None)
         linear, note = to_linear(picture, self._place.config, declared)
         self._place.note(f"matte: {name}: {note}")
         return linear
@@ -161,6 +161,15 @@ class ShotInputs:
     def _mask(self, name: str, frame: int, plate: Plate) -> Tensor | None:
         picture = self._picture(name, frame)
         return None if picture is None else onto(picture, plate.data).matte().nan_to_num(0.0)
+
+    def over(self, frame: int) -> Tensor | None:
+        """The background given for review, in the plate's space; only looked at, never solved with."""
+        if "over" not in self._job.inputs:
+            return None
+        given, plate = self.plate(frame, "over"), self.source(frame).plate
+        if given.space and plate.space and given.space != plate.space:
+            return self._place.config.transform(given.rgb(), given.space, plate.space)
+        return given.rgb()
 
     def _clean(self, frame: int, plate: Plate) -> Tensor | None:
         from sfumato.errors import RequestError

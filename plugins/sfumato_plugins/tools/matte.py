@@ -11,9 +11,12 @@ from sfumato_plugins.segments import Plan, plan, reads, segments, surrounding
 from sfumato_plugins.tool import Choice, Images, Made, Needs, Number, Several, Switch, Tool
 
 if TYPE_CHECKING:
+    from sfumato.matte.shot import FrameInput
+    from sfumato.matte.solve import Matte
     from sfumato_plugins.job import Job
     from sfumato_plugins.place import Place
 
+ONLY_LOOKED_AT = frozenset({"over"})  # changes no result
 LAYERS = ("fg", "bg", "confidence", "trimap")
 
 
@@ -37,7 +40,7 @@ def needs(job: Job) -> Callable[[int], Needs]:
 
     def of(frame: int) -> Needs:
         looked_at = reads(frame, cut)
-        found = {read: None for f in looked_at for read in files.all_of(f)}
+        found = {read: None for f in looked_at for read in files.all_of(f, ONLY_LOOKED_AT)}
         if keyed:
             for gap in {trimap_gap(files, f) for f in looked_at}:
                 for f in range(gap[0], gap[-1] + 1):
@@ -81,7 +84,15 @@ def run(job: Job, frames: Sequence[int], report: Callable[[Any], None], place: P
     )
     for frame, matte in solved:
         written = write_matte(job, values, frame, inputs.source(frame), matte, place)
-        yield Made(frame, written, {**matte.stats, **inputs.stats(frame)})
+        yield Made(frame, written, {**inputs.stats(frame), **residual(inputs.load(frame), matte), **matte.stats})
+
+
+def residual(inputs: FrameInput, matte: Matte) -> dict[str, float]:
+    """How well alpha, foreground and background give the plate back in the unknown band, in the plate's own units."""
+    from sfumato.matte.metrics import recomposite_residual
+
+    rms, most = recomposite_residual(inputs.image, matte.alpha, matte.foreground, matte.background, inputs.trimap)
+    return {"residual": rms, "residual_max": most}
 
 
 def channels(job: Job) -> int:
@@ -90,12 +101,12 @@ def channels(job: Job) -> int:
     return 1 if values["alpha_only"] else 4 + sum(sizes[layer] for layer in values["layers"])
 
 
-def finish(job: Job, result: Mapping[str, Any], place: Place) -> None:
+def finish(job: Job, result: Mapping[str, Any], report: Callable[[Any], None], place: Place) -> None:
     """The page an artist looks at first, where the job asks for one."""
     if job.output("page"):
-        from sfumato_plugins.matting.review import write_page
+        from sfumato_plugins.matting.review import make_page
 
-        write_page(job, result, place)
+        make_page(MATTE, job, result, report, place)
 
 
 def problems(job: Job) -> list[Problem]:
@@ -138,6 +149,7 @@ MATTE = Tool(
         Images("hold_in", "Hold-in strokes", "painted foreground on any frame; wins over all mattes", sparse=True),
         Images("hold_out", "Hold-out strokes", "painted background on any frame; wins over everything", sparse=True),
         Images("clean_plate", "Clean plate", "the background without the subject, where it is known", colour=True),
+        Images("over", "Over", "a new background, on the page only", colour=True, sparse=True, any_size=True),
     ),
     outputs=(
         Images("matte", "Matte", "EXR with A = alpha and RGB = alpha x foreground", True, option="out"),
