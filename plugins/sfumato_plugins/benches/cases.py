@@ -20,12 +20,14 @@ class Frame:
     truth: True alpha, (1, H, W) 0..1.
     trimap: (1, H, W), exactly 0, 0.5 or 1.
     premultiplied: True alpha x foreground, (3, H, W) linear, on clips.
+    clean: The background alone, (3, H, W), where a bench gives it away.
     """
 
     image: Tensor
     truth: Tensor
     trimap: Tensor
     premultiplied: Tensor | None = None
+    clean: Tensor | None = None
 
 
 @dataclass(frozen=True)

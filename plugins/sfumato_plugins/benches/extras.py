@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Callable
 
 from sfumato_plugins.benches import ours, peers
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 GREY = 0.18
+GRAIN = 0.004  # of the held-frame test: variance GRAIN^2 (1 + light)
 COST_SIZES = (192, 256, 384, 512, 768)
 
 
@@ -71,6 +73,41 @@ def foreground(case: Case, solved: ours.Solved) -> list[dict[str, Any]]:
         }
         for method, values in ratios.items()
     ]
+
+
+def held(case: Case, frames: int = 8, seed: int = 0) -> Case:
+    """The first frame of a case again and again, each time with fresh grain: alpha should not move."""
+    import torch
+
+    def load(number: int) -> Frame:
+        frame = case.load(case.numbers[0])
+        noise = torch.randn(frame.image.shape, generator=torch.Generator().manual_seed(1000 * seed + number))
+        sigma = (GRAIN**2 + GRAIN**2 * frame.image.clamp_min(0)).sqrt()
+        return replace(frame, image=frame.image + sigma * noise)
+
+    return replace(case, name=f"{case.name} held", numbers=tuple(range(1, frames + 1)), load=load)
+
+
+def restlessness(alphas: Sequence[Tensor], trimap: Tensor) -> float:
+    """Mean over the unknown region of alpha's standard deviation over time."""
+    import torch
+
+    return float(torch.stack(list(alphas)).std(0)[trimap == 0.5].mean())
+
+
+def with_clean_plate(case: Case) -> Case:
+    """The same clip with its background given: (I - premultiplied) / (1 - alpha), continued where alpha hides it."""
+    from sfumato.plate import fill_holes
+
+    def load(number: int) -> Frame:
+        frame = case.load(number)
+        if frame.premultiplied is None:
+            return frame
+        seen = 1 - frame.truth
+        behind = (frame.image - frame.premultiplied) / seen.clamp_min(1e-3)
+        return replace(frame, clean=fill_holes(behind, seen < 0.05))
+
+    return replace(case, load=load)
 
 
 def linear(coded: Tensor) -> Tensor:

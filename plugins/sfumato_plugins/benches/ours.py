@@ -49,7 +49,7 @@ def solve(
             case.numbers,
             cut.frames,
             cut.keys,
-            lambda number: FrameInput(inputs[number].image, inputs[number].trimap, None),
+            lambda number: FrameInput(inputs[number].image, inputs[number].trimap, inputs[number].clean),
             settings,
             seed,
             silent,

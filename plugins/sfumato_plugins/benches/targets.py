@@ -17,10 +17,14 @@ STILLS = (  # number, against whom, at most this many times theirs (means over a
 WORST = 1.15  # no photograph's MSE above this many times closed-form's
 CLIPS = {"beachball_clip": 2.1, "leopard_clip": 18.0, "leaves_still": 2.2}  # MSE x 1e3, native resolution
 OVER_CODED = {"beachball_clip": 1 / 3}  # MSE against closed-form on clipped sRGB
+HELD = 0.005  # standard deviation of alpha in the band, same frame, fresh grain
+CLEAN = 0.7  # MSE with a clean plate against without
 STEADIER = 0.75  # dtSSD against closed-form frame by frame
 
 
-def targets(rows: Iterable[Row], linear: Iterable[str]) -> list[dict[str, Any]]:
+def targets(
+    rows: Iterable[Row], linear: Iterable[str], ablated: Iterable[Row] = (), held: Iterable[Row] = ()
+) -> list[dict[str, Any]]:
     """Every target that these rows decide: name, value, bound, met. `linear` names the cases that are clips."""
     clips = set(linear)
     by_case: dict[str, dict[str, Row]] = {}
@@ -32,6 +36,8 @@ def targets(rows: Iterable[Row], linear: Iterable[str]) -> list[dict[str, Any]]:
         *_stills(stills),
         *(target for case in sorted(clips & set(by_case)) for target in _clip(case, by_case[case])),
         *_scribbles(scribbles),
+        *_clean(by_case, ablated),
+        *(_target(f"{row['case']}: alpha sigma of a held frame", row["sigma"], HELD) for row in held),
     ]
 
 
@@ -72,6 +78,15 @@ def _scribbles(cases: Mapping[str, Mapping[str, Row]]) -> list[dict[str, Any]]:
         return []
     ratio = sum(ours for ours, _ in pairs) / max(sum(theirs for _, theirs in pairs), 1e-12)
     return [_target("scribbles: mean mse over closed-form's", ratio, 1.0)]
+
+
+def _clean(cases: Mapping[str, Mapping[str, Row]], ablated: Iterable[Row]) -> list[dict[str, Any]]:
+    found = []
+    for row in ablated:
+        blind = cases.get(str(row["case"]), {}).get("sfumato")
+        if row["method"] == "sfumato, clean plate" and blind:
+            found.append(_target(f"{row['case']}: mse with clean plate over without", row["mse"] / blind["mse"], CLEAN))
+    return found
 
 
 def _target(name: str, value: float, bound: float) -> dict[str, Any]:
