@@ -74,8 +74,8 @@ def nothing_lost_or_done_twice(shot, frames):
 
 
 def test_four_kills_lose_no_frame_and_compute_none_twice(shot):
-    kill_at_random_moments(shot, kills=4, frames=12, seed=1)
-    nothing_lost_or_done_twice(shot, 12)
+    kill_at_random_moments(shot, kills=4, frames=8, seed=1)
+    nothing_lost_or_done_twice(shot, 8)
 
 
 @pytest.mark.slow
@@ -122,15 +122,15 @@ def test_a_cancelled_run_is_130_keeps_what_is_done_and_goes_on(shot, number):
 
 
 def test_two_runs_at_once_share_the_frames(shot):
-    shot.write(range(1, 31))
+    shot.write(range(1, 17))
     job = str(shot.folder / "job.json")
-    shot.job("1-30").save(job)
+    shot.job("1-16").save(job)
     runs = [start(job), start(job)]
     for run in runs:
         _, err = run.communicate(timeout=120)
         assert run.returncode == 0, err
     assert max(computed(shot).values()) == 1
-    assert len(computed(shot)) == 30
+    assert len(computed(shot)) == 16
     assert "M.result.json" in shot.listing()
 
 

@@ -341,11 +341,31 @@ def test_garbage_holdout_and_strokes_decide_in_that_order(shot):
 
 def test_strokes_may_be_on_some_frames_only(shot):
     shot.write([1, 2])
-    shot.save(shot.folder / "stroke.0002.exr", torch.ones(1, 48, 64), ("A",))
+    stroke = torch.zeros(1, 48, 64)
+    stroke[:, 20:28] = 1
+    shot.save(shot.folder / "stroke.0002.exr", stroke, ("A",))
     inputs = {"plate": shot.plate, "trimap": shot.trimap, "hold_out": "stroke.####.exr"}
     run(shot.job("1-2", inputs=inputs))
-    assert read_image(shot.output(1)).channel("A").max() == 1
-    assert read_image(shot.output(2)).channel("A").max() == 0
+    assert read_image(shot.output(1)).channel("A")[0, 24].max() == 1
+    assert read_image(shot.output(2)).channel("A")[0, 20:28].max() == 0
+
+
+def test_a_trimap_without_unknown_pixels_is_its_own_answer(shot):
+    shot.write_plate(1)
+    known = (shot.alpha_of(1) > 0.5).float()
+    shot.save(shot.folder / "trimap.0001.exr", known, ("Y",))
+    run(shot.job("1"))
+    assert torch.equal(read_image(shot.output(1)).channel("A"), known)
+
+
+def test_lossy_compression_is_used_only_when_asked_and_never_on_alpha(shot):
+    shot.write([1])
+    exact = shot.job("1")
+    run(exact)
+    alpha = read_image(shot.output(1)).channel("A")
+    run(shot.job("1", params={"quality": "preview", "device": "cpu", "compression": "dwaa"}))
+    assert read_header(shot.output(1)).main.compression.startswith("dwaa")
+    assert torch.equal(read_image(shot.output(1)).channel("A"), alpha)
 
 
 @pytest.mark.parametrize("source", ["roto", "core"])

@@ -144,11 +144,11 @@ class ShotInputs:
         """A keyed trimap, carried from the keys around a frame; always over the whole gap, so the bytes repeat."""
         from sfumato.matte.trimap import propagate  # type: ignore[attr-defined,unused-ignore]
         from sfumato.plate import fill_holes
-        from sfumato_plugins.tools.matte import trimap_gap
+        from sfumato_plugins.tools.matte import trimap_gap, trimap_keys
 
         gap = trimap_gap(self._files, frame)
         if gap not in self._carried:
-            keys = {f: self._painted(f, self.plate(f)) for f in sorted(set(gap)) if self._files.read("trimap", f)}
+            keys = {f: self._painted(f, self.plate(f)) for f in sorted(set(gap)) if f in trimap_keys(self._files)}
 
             def load(f: int) -> Tensor:
                 plate = self.plate(f)

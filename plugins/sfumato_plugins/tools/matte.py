@@ -51,9 +51,15 @@ def needs(job: Job) -> Callable[[int], Needs]:
     return of
 
 
+def trimap_keys(files: Files) -> tuple[int, ...]:
+    """Frames of the job that have a trimap of their own."""
+    there = set(files.on_disk["trimap"])
+    return tuple(f for f in files.shot if f in there)
+
+
 def trimap_gap(files: Files, frame: int) -> tuple[int, int]:
     """First and last frame of the stretch over which a keyed trimap is carried to reach this frame."""
-    there = files.on_disk["trimap"]
+    there = trimap_keys(files)
     before = [f for f in there if f <= frame]
     after = [f for f in there if f >= frame]
     return (before[-1] if before else frame), (after[0] if after else frame)
@@ -125,6 +131,9 @@ def problems(job: Job) -> list[Problem]:
         found.append(Problem("inputs.garbage", "is missing beside the core matte", hint))
     if values["keyed_trimap"] and "trimap" not in given:
         found.append(Problem("params.keyed_trimap", "there is no trimap to carry between keys", "give a trimap"))
+    elif values["keyed_trimap"] and not all(trimap_keys(Files(MATTE, one)) for one in job.each_view()):
+        hint = "paint a trimap on one of the job's frames, better on the first and the last"
+        found.append(Problem("inputs.trimap", "no frame of the job has a trimap to carry to the others", hint, 3))
     if values["alpha_only"] and "layers" in job.params:
         found.append(Problem("params.layers", "alpha_only writes no layers", "leave one of the two out"))
     if values["half"] and values["compact"]:
