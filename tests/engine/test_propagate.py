@@ -108,7 +108,6 @@ def test_the_beach_ball_between_two_keys_is_almost_never_claimed_wrongly():
     for frame, trimap in propagate(keys, lambda frame: load("plate", frame), [2, 3, 4]):
         truth = load("gt_premult", frame)[3:]
         wrong = ((trimap == 1) & (truth < 0.99)) | ((trimap == 0) & (truth > 0.01))
-        print(
-            f"frame {frame}: {float((trimap == 0.5).float().mean()):.1%} unknown, {float(wrong.float().mean()):.3%} wrong"
-        )
+        unknown, missed = float((trimap == 0.5).float().mean()), float(wrong.float().mean())
+        print(f"frame {frame}: {unknown:.1%} unknown, {missed:.3%} wrong")
         assert missed < 2e-3
