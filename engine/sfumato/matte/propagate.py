@@ -43,7 +43,8 @@ def propagate(
     A key is returned as painted. Between two keys each is carried to the frame along the motion of the plate, and a
     pixel is known only if both say the same about it, deeper inside than their edges may be wrong: 1 px, 0.1 px per
     pixel of motion, and the distance by which the motion there and back misses. Where one key does not show a
-    place, the other decides alone. Before the first key and after the last the nearest key decides alone, twice as carefully.
+    place, the other decides alone. Before the first key and after the last the nearest key decides alone, twice as
+    carefully.
     A frame depends on its two keys and the three plates only, so any cut of the shot gives the same trimaps.
 
     Args:
