@@ -44,7 +44,7 @@ def run(
         trimap: 1 (narrow) or 2 (wide), on photographs.
         full: Everything, however long: the slow peers on clips and all ablations. Rows are saved and resumed.
         methods: Only these; default: sfumato and every peer that fits the case.
-        scribbles: Also measure each case with a few strokes for a trimap, as "NAME scribbles".
+        scribbles: Also measure each still with a few strokes for a trimap, as "NAME scribbles".
         cost: Also time sfumato on one photograph at several sizes: seconds against pixels in the band.
         rows: Where measured rows are kept; default ROWS_FILE in the current folder with `full`, else nowhere.
         say: Gets one line for each thing done, for people.
@@ -94,7 +94,9 @@ def run(
         "means": means(measured),
         "ablations": ablated,
         "foreground": bench.foregrounds,
-        "targets": targets(measured + strokes, [case.name for case in cases if case.linear], ablated, held),
+        "targets": targets(
+            measured + strokes, [case.name for case in cases if case.linear], ablated, held, bench.foregrounds
+        ),
     }
     if held:
         document["held"] = held

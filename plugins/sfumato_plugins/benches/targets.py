@@ -19,11 +19,17 @@ CLIPS = {"beachball_clip": 2.1, "leopard_clip": 18.0, "leaves_still": 2.2}  # MS
 OVER_CODED = {"beachball_clip": 1 / 3}  # MSE against closed-form on clipped sRGB
 HELD = 0.005  # standard deviation of alpha in the band, same frame, fresh grain
 CLEAN = 0.7  # MSE with a clean plate against without
+ABOVE, ABOVE_ELSEWHERE = {"leopard_clip": 3.0}, -0.5  # dB over grey, at least
+EXPLAINED = 0.005  # RMS of plate minus layers
 STEADIER = 0.75  # dtSSD against closed-form frame by frame
 
 
 def targets(
-    rows: Iterable[Row], linear: Iterable[str], ablated: Iterable[Row] = (), held: Iterable[Row] = ()
+    rows: Iterable[Row],
+    linear: Iterable[str],
+    ablated: Iterable[Row] = (),
+    held: Iterable[Row] = (),
+    colour: Iterable[Row] = (),
 ) -> list[dict[str, Any]]:
     """Every target that these rows decide: name, value, bound, met. `linear` names the cases that are clips."""
     clips = set(linear)
@@ -37,6 +43,7 @@ def targets(
         *(target for case in sorted(clips & set(by_case)) for target in _clip(case, by_case[case])),
         *_scribbles(scribbles),
         *_clean(by_case, ablated),
+        *_colour(colour),
         *(_target(f"{row['case']}: alpha sigma of a held frame", row["sigma"], HELD) for row in held),
     ]
 
@@ -86,6 +93,24 @@ def _clean(cases: Mapping[str, Mapping[str, Row]], ablated: Iterable[Row]) -> li
         blind = cases.get(str(row["case"]), {}).get("sfumato")
         if row["method"] == "sfumato, clean plate" and blind:
             found.append(_target(f"{row['case']}: mse with clean plate over without", row["mse"] / blind["mse"], CLEAN))
+    return found
+
+
+def _colour(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """Foregrounds over grey against the better of the peer's two, and how well the layers explain the plate."""
+    by_case: dict[str, dict[str, Row]] = {}
+    for row in rows:
+        by_case.setdefault(str(row["case"]), {})[str(row["method"])] = row
+    found = []
+    for case, methods in by_case.items():
+        peers = [row["psnr"] for method, row in methods.items() if method != "sfumato"]
+        ours = methods.get("sfumato")
+        if ours and peers:
+            bound = ABOVE.get(case, ABOVE_ELSEWHERE)
+            gain = ours["psnr"] - max(peers)
+            name = f"{case}: dB above the better multi-level foreground"
+            found.append({"name": name, "value": round(gain, 4), "bound": bound, "met": gain >= bound})
+            found.append(_target(f"{case}: plate residual in the band", ours["residual"], EXPLAINED))
     return found
 
 
