@@ -64,7 +64,7 @@ def write_page(path: str | Path, review: Any, title: str | None = None, rate: fl
     sheets = {path.with_name(f"{path.stem}.contact.{name}.png"): data for name, data in review.sheets.items()}
     for sheet, data in sheets.items():
         write_bytes(sheet, data)
-    write_bytes(path, as_html(review, title, rate, [sheet.name for sheet in sheets]).encode("utf-8"))
+    write_bytes(path, as_html(review, title, rate, sorted(sheet.name for sheet in sheets)).encode("utf-8"))
     return [path, *sheets]
 
 
