@@ -8,7 +8,7 @@ from torch import Tensor
 TEMPER = 0.6  # channels are no independent witnesses
 STRETCH = 0.2  # standard deviation of alpha's error
 STRANGE = 0.3  # weight of a colour from anywhere in the foreground against one from nearby
-CONTRAST = 0.1  # the vote counts where an alpha error of this size would throw F out of the foreground's own spread
+CONTRAST = 0.12  # the vote counts where an alpha error of this size would throw F out of the foreground's own spread
 
 Colour = tuple[Tensor, Tensor]
 """Mean and variance per channel."""

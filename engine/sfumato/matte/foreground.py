@@ -120,13 +120,16 @@ def _beliefs(image: Tensor, known_f: Tensor, known_b: Tensor, plate: Tensor | No
         rough_b = roughness(image, known_b) + (0.03 * level_b + 1e-4).square()
     else:
         rough_b = (PLATE_ERROR * level_b + 1e-4).square()
+    # Of the background the brightest known place counts, not the nearest: a lamp may hide behind the band.
+    brightest_b = torch.where(known_b > 0, image, 0.0).amax((1, 2), keepdim=True).clamp(min=1e-4)
+    brightest_b = brightest_b if plate is None else plate.amax((1, 2), keepdim=True).clamp(min=1e-4)
     return Beliefs(
         first_f,
         first_b,
         rough_f,
         rough_b,
         1.3 * local_maximum(image, known_f, CELL).clamp(min=1e-4),
-        100 * local_maximum(image, known_b, CELL).maximum(first_b).clamp(min=1e-4),
+        4 * brightest_b.expand_as(image),
         1.3 * image.amin((1, 2), keepdim=True).clamp(max=0),
         plate is not None,
     )
