@@ -16,7 +16,7 @@ from sfumato_plugins.tool import Choice, Number, Parameter, Several, Switch, Too
 
 def add_options(parser: argparse.ArgumentParser, tool: Tool) -> None:
     """An option for every input, output and parameter, and those every tool has."""
-    files = parser.add_argument_group("files", "#### or %%04d is the frame number, %%V the view; one file is a still")
+    files = parser.add_argument_group("files", "#### or %04d is the frame number, %V the view; one file is a still")
     for item in tool.inputs:
         flag = item.option or item.name.replace("_", "-")
         files.add_argument(f"--{flag}", dest=f"input_{item.name}", metavar="FILE", help=item.help)
@@ -39,13 +39,13 @@ def _add(group: argparse._ArgumentGroup, parameter: Parameter) -> None:
     kinds: dict[type, Any] = {Whole: int, Number: float, Several: _words}
     said = parameter.default
     if isinstance(parameter, Several):
-        said = ",".join(parameter.default)
+        said = f"{','.join(parameter.default)}; of {', '.join(parameter.options)}"
     group.add_argument(
         flag,
         dest=dest,
         type=kinds.get(type(parameter), str),
         choices=parameter.options if isinstance(parameter, Choice) else None,
-        metavar=getattr(parameter, "unit", "").upper() or None,
+        metavar=getattr(parameter, "unit", "").upper() or ("LIST" if isinstance(parameter, Several) else None),
         help=f"{parameter.help} (default: {said})".replace("%", "%%"),
     )
 

@@ -350,9 +350,10 @@ def test_strokes_may_be_on_some_frames_only(shot):
     assert read_image(shot.output(2)).channel("A")[0, 20:28].max() == 0
 
 
-def test_a_trimap_without_unknown_pixels_is_its_own_answer(shot):
+@pytest.mark.parametrize("threshold", [0.5, 2.0, -1.0])  # 2: the subject has not come in yet; -1: it fills the frame
+def test_a_trimap_without_unknown_pixels_is_its_own_answer(shot, threshold):
     shot.write_plate(1)
-    known = (shot.alpha_of(1) > 0.5).float()
+    known = (shot.alpha_of(1) > threshold).float()
     shot.save(shot.folder / "trimap.0001.exr", known, ("Y",))
     run(shot.job("1"))
     assert torch.equal(read_image(shot.output(1)).channel("A"), known)
@@ -409,3 +410,44 @@ def test_the_demo_makes_solves_evaluates_and_shows(tmp_path):
     found = demo_matte(str(tmp_path), quick=True, quality=None, seed=0, teller=Teller())
     assert found["errors"]["frames"] == len(found["computed"]) == 3
     assert "the truth" in (tmp_path / "page.html").read_text()
+
+
+def test_a_trimap_on_some_frames_is_carried_to_the_others_and_shown(shot):
+    for frame in range(1, 5):
+        shot.write_plate(frame)
+    shot.write_trimap(1)
+    shot.write_trimap(4)
+    params = {"quality": "preview", "device": "cpu", "keyed_trimap": True, "layers": ["trimap"]}
+    job = shot.job("1-4", params=params)
+    run(job)
+    between = read_image(shot.output(2)).channel("trimap.A")
+    assert set(between.unique().tolist()) == {0.0, 0.5, 1.0}
+    whole = contents(shot, [2, 3])
+    for frame in (2, 3):
+        shot.output(frame).unlink()
+    run(job, [3])
+    run(job, [2])
+    assert contents(shot, [2, 3]) == whole
+    shot.write_plate(4, change=0.5)
+    assert run(job)["computed"] == {"main": [2, 3, 4]}
+
+
+def test_a_keyed_trimap_needs_one_key_in_the_job(shot):
+    shot.write([1])
+    shot.write_plate(2)
+    with pytest.raises(JobError, match="no frame of the job has a trimap") as caught:
+        run(shot.job("2", params={"keyed_trimap": True}))
+    assert caught.value.exit_code == 3
+
+
+def test_despill_takes_the_screen_out_of_the_foreground_only(shot):
+    shot.write([1])
+    run(shot.job("1", params={"quality": "preview", "layers": ["fg", "bg", "spill"], "despill": "blue"}))
+    matte = read_image(shot.output(1))
+    plain = shot.job("1", outputs={"matte": "plain/M.####.exr"})
+    run(plain)
+    before = read_image(shot.folder / "plain" / "M.0001.exr")
+    assert (matte.channel("fg.B") <= before.channel("fg.B") + 1e-6).all()
+    assert matte.channel("spill.A").max() > 0
+    assert torch.equal(matte.channel("bg.B"), before.channel("bg.B"))
+    assert torch.equal(matte.channel("A"), before.channel("A"))

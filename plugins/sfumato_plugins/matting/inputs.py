@@ -46,7 +46,6 @@ class ShotInputs:
         self._values = values
         self._place = place
         self._held: OrderedDict[int, Source] = OrderedDict()
-        self._carried: dict[tuple[int, int], Mapping[int, Tensor]] = {}
 
     def load(self, frame: int) -> FrameInput:
         """A frame for the solver: finite everywhere."""
@@ -141,22 +140,17 @@ class ShotInputs:
             return classify(over.matte() if rgb is None or not bool((rgb != 0).any()) else rgb)
 
     def _between(self, frame: int) -> Tensor:
-        """A keyed trimap, carried from the keys around a frame; always over the whole gap, so the bytes repeat."""
-        from sfumato.matte.trimap import propagate  # type: ignore[attr-defined,unused-ignore]
+        """A keyed trimap, carried from the painted ones around a frame along the motion of the plate."""
+        from sfumato.matte.propagate import propagate
         from sfumato.plate import fill_holes
-        from sfumato_plugins.tools.matte import trimap_gap, trimap_keys
+        from sfumato_plugins.tools.matte import trimap_gap
 
-        gap = trimap_gap(self._files, frame)
-        if gap not in self._carried:
-            keys = {f: self._painted(f, self.plate(f)) for f in sorted(set(gap)) if f in trimap_keys(self._files)}
+        def load(f: int) -> Tensor:
+            plate = self.plate(f)
+            return fill_holes(plate.rgb(), plate.holes())
 
-            def load(f: int) -> Tensor:
-                plate = self.plate(f)
-                return fill_holes(plate.rgb(), plate.holes())
-
-            frames = [f for f in self._files.shot if gap[0] <= f <= gap[1]]
-            self._carried = {gap: dict(propagate(keys, load, frames))}
-        return self._carried[gap][frame]
+        keys = {f: self._painted(f, self.plate(f)) for f in trimap_gap(self._files, frame)}
+        return dict(propagate(keys, load, [frame]))[frame]
 
     def _mask(self, name: str, frame: int, plate: Plate) -> Tensor | None:
         picture = self._picture(name, frame)

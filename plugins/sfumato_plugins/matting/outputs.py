@@ -65,7 +65,7 @@ def layers(values: Mapping[str, Any], source: Source, matte: Matte) -> dict[str,
     alpha = matte.alpha
     if values["alpha_only"]:
         return {"": {"A": alpha}}
-    straight = despilled(matte.foreground, values["despill"])
+    straight, spill = despilled(matte.foreground, values)
     own = source.holes & (alpha == 1)  # where the plate is kept bit for bit, its NaN are kept too
     straight = source.plate.rgb().where(own, straight)
     main = straight * alpha if values["rgb"] == "premultiplied" else straight
@@ -75,6 +75,7 @@ def layers(values: Mapping[str, Any], source: Source, matte: Matte) -> dict[str,
         "bg": _rgb(matte.background),
         "confidence": {"A": matte.confidence},
         "trimap": {"A": source.trimap},
+        "spill": {"A": spill},
     }
     return {**found, **{name: offered[name] for name in values["layers"]}}
 
@@ -84,12 +85,14 @@ def renamed(layer: str, channels: Channels, prefix: bool = False) -> Channels:
     return {f"{layer}.{name}" if layer and prefix else name: pixels for name, pixels in channels.items()}
 
 
-def despilled(foreground: Tensor, screen: str) -> Tensor:
-    if screen == "off":
-        return foreground
-    from sfumato.matte.foreground import despill
+def despilled(foreground: Tensor, values: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+    """F without the screen's light, and what was taken away, (1, H, W)."""
+    if values["despill"] == "off":
+        return foreground, foreground.new_zeros(1, *foreground.shape[1:])
+    from sfumato.matte.despill import despill
 
-    return despill(foreground, screen)
+    limit, strength = values["despill_limit"], values["despill_strength"]
+    return despill(foreground, values["despill"], limit=limit, strength=strength)
 
 
 def halves(values: Mapping[str, Any], channels: tuple[str, ...]) -> bool | set[str]:

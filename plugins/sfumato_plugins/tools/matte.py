@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Callable
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from sfumato_plugins.place import Place
 
 ONLY_LOOKED_AT = frozenset({"over"})  # changes no result
-LAYERS = ("fg", "bg", "confidence", "trimap")
+LAYERS = ("fg", "bg", "confidence", "trimap", "spill")
 
 
 def chunks(job: Job) -> tuple[tuple[int, ...], ...]:
@@ -33,7 +34,7 @@ def _plan(job: Job, files: Files) -> Plan:
 
 
 def needs(job: Job) -> Callable[[int], Needs]:
-    """A frame depends on its neighbours and its keyframes; with a keyed trimap also on everything between its keys."""
+    """A frame depends on its neighbours and its keyframes, and on the frames whose trimap is carried to it."""
     files = Files(MATTE, job)
     cut = _plan(job, files)
     keyed = MATTE.values(job)["keyed_trimap"]
@@ -42,9 +43,8 @@ def needs(job: Job) -> Callable[[int], Needs]:
         looked_at = reads(frame, cut)
         found = {read: None for f in looked_at for read in files.all_of(f, ONLY_LOOKED_AT)}
         if keyed:
-            for gap in {trimap_gap(files, f) for f in looked_at}:
-                for f in range(gap[0], gap[-1] + 1):
-                    found.update({read: None for name in ("plate", "trimap") if (read := files.read(name, f))})
+            for key in {key for f in looked_at for key in trimap_gap(files, f)}:
+                found.update({read: None for name in ("plate", "trimap") if (read := files.read(name, key))})
         files_in_order = tuple(sorted(found, key=lambda r: (r.input, r.frame)))
         return Needs(files_in_order, {"keyframes": list(surrounding(frame, cut)), "radius": cut.radius})
 
@@ -57,12 +57,11 @@ def trimap_keys(files: Files) -> tuple[int, ...]:
     return tuple(f for f in files.shot if f in there)
 
 
-def trimap_gap(files: Files, frame: int) -> tuple[int, int]:
-    """First and last frame of the stretch over which a keyed trimap is carried to reach this frame."""
+def trimap_gap(files: Files, frame: int) -> tuple[int, ...]:
+    """The frames whose trimaps are carried to this one: itself, or the painted ones before and after."""
     there = trimap_keys(files)
-    before = [f for f in there if f <= frame]
-    after = [f for f in there if f >= frame]
-    return (before[-1] if before else frame), (after[0] if after else frame)
+    at = bisect.bisect_left(there, frame)
+    return (frame,) if frame in there[at : at + 1] else there[max(at - 1, 0) : at + 1]
 
 
 def run(job: Job, frames: Sequence[int], report: Callable[[Any], None], place: Place) -> Iterator[Made]:
@@ -103,7 +102,7 @@ def residual(inputs: FrameInput, matte: Matte) -> dict[str, float]:
 
 def channels(job: Job) -> int:
     values = MATTE.values(job)
-    sizes = {"fg": 3, "bg": 3, "confidence": 1, "trimap": 1}
+    sizes = {"fg": 3, "bg": 3, "confidence": 1, "trimap": 1, "spill": 1}
     return 1 if values["alpha_only"] else 4 + sum(sizes[layer] for layer in values["layers"])
 
 
@@ -175,7 +174,16 @@ MATTE = Tool(
         Number("erode", "Erode", "unknown band inside the roto's edge", 10, "Trimap", high=500, unit="px"),
         Number("dilate", "Dilate", "unknown band outside the roto's edge", 10, "Trimap", high=500, unit="px"),
         Switch("keyed_trimap", "Keyed trimap", "trimaps on some frames; carried to the others", False, "Trimap"),
-        Choice("despill", "Despill", "take screen colour out of F", "off", "Output", options=("off", "green", "blue")),
+        Choice("despill", "Despill", "take screen colour out of F", "off", "Despill", options=("off", "green", "blue")),
+        Choice(
+            "despill_limit",
+            "Despill limit",
+            "the screen's channel is held to this of the two others; max is gentler",
+            "average",
+            "Despill",
+            options=("average", "max"),
+        ),
+        Number("despill_strength", "Despill strength", "how much of the spill goes", 1, "Despill"),
         Choice(
             "rgb",
             "RGB",
