@@ -72,6 +72,8 @@ def ablations(quality: str) -> dict[str, dict[str, Any]]:
     from sfumato.matte.settings import preset
 
     settings = preset(quality)
+    if not getattr(settings, "prior", False):  # preview: there is nothing to switch off
+        return {}
     known = {field.name for field in fields(settings)}
     wanted: dict[str, dict[str, Any]] = {
         "sfumato, prior off": {"prior": False},
