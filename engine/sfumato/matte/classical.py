@@ -1,42 +1,47 @@
 """The classical solve: local colour lines, pixels that look alike, and colours known on either side, in one system."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as nnf
 from torch import Tensor
 
 from sfumato.matte.color_line import matting_laplacian
-from sfumato.matte.linear import System, conjugate_gradients, csr, from_rows
-from sfumato.matte.neighbours import blend_weights, nearest
+from sfumato.matte.linear import System, conjugate_gradients, csr
+from sfumato.matte.neighbours import Samples, motion_links, nearest, sample_sides
 from sfumato.report import Report, Step, silent
 from sfumato.shapes import expect
+
+SURE = 0.98  # an unknown pixel this close to 0 or 1 lends its colour to the next round
+FLOOR = 1e-6  # the pull to one half that keeps a pixel with no other opinion solvable
 
 
 @dataclass(frozen=True)
 class ClassicalSettings:
-    """How the three terms are weighed. The defaults are for pictures whose colours are of order one."""
+    """How the terms are weighed, relative to the matting Laplacian, for pictures whose colours are of order one."""
 
     epsilon: float = 1e-7  # of the matting Laplacian, in squared colour units
-    local: float = 1.0  # weight of the matting Laplacian
-    similar: float = 1.0  # weight of the blend of look-alike pixels
-    similar_count: int = 20  # look-alikes of a pixel
-    similar_position: float = 1.0  # what the picture's long side counts for against one colour unit
-    known: float = 0.05  # weight of the estimate from known colours
+    alike: float = 0.002  # weight of a link between look-alike pixels
+    alike_count: int = 5  # links a pixel asks for
+    alike_position: float = 0.05  # what the picture's long side counts for against one colour unit
+    known: float = 0.005  # weight of the estimate from known colours
     known_count: int = 7  # known colours taken from each side
-    known_position: float = 10.0
-    ridge: float = 1e-3  # of the blend weights
-    time_position: float = 0.05  # what one frame counts for against one colour unit
-    tolerance: float = 1e-4  # of the conjugate gradients
-    limit: int = 600  # iterations at the finest level
+    known_position: float = 5.0
+    ridge: float = 3e-4  # of the blend weights
+    motion: float = 0.02  # weight of a link along the motion to the frame before and after
+    motion_tolerance: float = 0.05  # colour difference at which such a link holds half as firmly
+    agreement: float = 0.1  # alpha difference at which a link counts half in the rounds after the first
+    rounds: int = 3  # 1: every link counts in full and colours come from the trimap alone
+    tolerance: float = 1e-3  # of the conjugate gradients
+    limit: int = 400  # their iterations in a round
 
 
 @dataclass(frozen=True)
 class Guess:
-    """What one more estimator believes of the unknown pixels, and how firmly. Joins the solve as a data term.
+    """What another estimator believes of the unknown pixels, and how firmly. It joins the solve as a data term.
 
     alpha: (T, 1, H, W) float32 in 0..1.
-    weight: (T, 1, H, W) float32 >= 0; 0.05 is as firm as a clear sample of both sides.
+    weight: (T, 1, H, W) float32 >= 0; `ClassicalSettings.known` is as firm as a clear sample of both sides.
     """
 
     alpha: Tensor
@@ -45,152 +50,189 @@ class Guess:
 
 @dataclass(frozen=True)
 class Solved:
-    """alpha (T, 1, H, W) in 0..1; `sampled`: the estimate from known colours, and `contrast`, how far apart the two
-    sides were, both (T, 1, H, W), zero outside the unknown band; iterations at the finest level."""
+    """What the classical solve knows, each (T, 1, H, W).
+
+    alpha: In 0..1, the trimap's value where it is known.
+    sampled: The estimate from known colours alone, where unknown.
+    contrast: Mean squared difference of the two sides' colours, where unknown: how much to believe `sampled`.
+    iterations: Conjugate-gradient steps, all rounds together.
+    """
 
     alpha: Tensor
     sampled: Tensor
     contrast: Tensor
     iterations: int
-    levels: list[int] = field(default_factory=list)
 
 
 class Problem:
-    """The linear system of one stack of pictures. Building it is most of the work; it can be solved again and again."""
+    """The linear system of a stack of frames. Building it is most of the work; it can be solved again and again.
 
-    def __init__(self, image: Tensor, feature: Tensor, trimap: Tensor, settings: ClassicalSettings) -> None:
+    Energy: alpha^T L alpha + sum over links w_ij (alpha_i - alpha_j)^2 + sum over pixels h_i (alpha_i - s_i)^2, with L
+    the matting Laplacian (Levin et al. 2008), links between pixels that look alike (Chen, Li, Tang, "KNN Matting",
+    2013) or lie on each other's motion, and s the blend of known colours (Aksoy et al. 2017, section 3.2). Known
+    pixels are not variables: they are exactly what the trimap says.
+    """
+
+    def __init__(
+        self,
+        image: Tensor,
+        feature: Tensor,
+        trimap: Tensor,
+        settings: ClassicalSettings,
+        motion: Sequence[tuple[Tensor, Tensor]] = (),
+        *,
+        clean: Tensor | None = None,
+        extent: int | None = None,
+    ) -> None:
         """
         Args:
-            image: (T, 3, H, W) float32 in the light where compositing holds.
-            feature: (T, 3, H, W) float32: the same picture as the eye compares it, order one.
+            image: (T, 3, H, W) float32 in the light where compositing holds, colours of order one.
+            feature: (T, 3, H, W) float32, the same picture as the eye compares colours.
             trimap: (T, 1, H, W) float32 of 0, 0.5 and 1.
+            settings: Weights.
+            motion: For each frame but the last, the motion to the next frame and back, each (2, H, W) pixels, x first.
+            clean: (T, 3, H, W) the background where it is known, in the picture's own light.
+            extent: Long side of the whole frame in pixels, where `image` is a part of it; distances count against it.
+
+        Raises:
+            ShapeError: sizes do not agree.
         """
         n = expect("image", image, "T C H W", C=3)
-        self.shape, self.settings, self.trimap = n, settings, trimap
+        expect("feature", feature, "T C H W", **n)
+        expect("trimap", trimap, "T C H W", T=n["T"], C=1, H=n["H"], W=n["W"])
+        self.settings, self.trimap = settings, trimap
         flat = trimap.flatten()
         self.unknown = (flat > 0) & (flat < 1)
         self.pixels = torch.nonzero(self.unknown)[:, 0]
         self.count = len(self.pixels)
         self.place = torch.cumsum(self.unknown, 0) - 1
+        self.known_alpha = torch.where(self.unknown, 0.0, flat)
         self.colour = image.permute(0, 2, 3, 1).reshape(-1, 3)
         self.feature = feature.permute(0, 2, 3, 1).reshape(-1, 3)
-        self._known_values = torch.where(self.unknown, torch.zeros_like(flat), flat)
-        self._local(image)
-        self._similar()
-        self._sample()
+        self.clean = None if clean is None else clean.permute(0, 2, 3, 1).reshape(-1, 3)
+        self.size, self.extent = (n["T"], n["H"], n["W"]), extent or max(n["H"], n["W"])
+        if self.count:
+            rows, columns, values = matting_laplacian(image, self.unknown.view(self.size), settings.epsilon)
+            self.local = self._reduced(rows, columns, values)
+            self.links = self._links(motion)
+            self.samples = self._sample(flat)
 
-    def _position(self, pixels: Tensor, weight: float) -> Tensor:
-        """(N, 3): where pixels are, x and y in units of the long side, time in frames, weighed against colour."""
-        height, width = self.shape["H"], self.shape["W"]
-        scale = weight / max(height, width)
-        x, y, t = pixels % width, pixels // width % height, pixels // (width * height)
-        return torch.stack([x * scale, y * scale, t * self.settings.time_position], 1)
+    def _reduced(self, rows: Tensor, columns: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """A matrix over pixels as its unknown block, that block's diagonal, and its product with the known alpha."""
+        row, inside = self.place[rows], self.unknown[columns]
+        known = torch.zeros(self.count, device=values.device).index_add_(0, row, values * self.known_alpha[columns])
+        on = rows == columns
+        diagonal = torch.zeros(self.count, device=values.device).index_add_(0, row[on], values[on])
+        block = csr(row[inside], self.place[columns[inside]], values[inside], (self.count, self.count))
+        return block, diagonal, known
 
-    def _split(self, rows: Tensor, columns: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """A matrix over all pixels as its part over unknown columns, and its product with the known alpha."""
-        known = torch.zeros(self.count, device=values.device)
-        row = self.place[rows]
-        known.index_add_(0, row, values * self._known_values[columns])
-        keep = self.unknown[columns]
-        return csr(row[keep], self.place[columns[keep]], values[keep], (self.count, self.count)), known
-
-    def _local(self, image: Tensor) -> None:
-        unknown = self.unknown.view(self.shape["T"], self.shape["H"], self.shape["W"])
-        rows, columns, values = matting_laplacian(image, unknown, self.settings.epsilon)
-        self.laplacian, self.laplacian_known = self._split(rows, columns, values)
-        self.laplacian_diagonal = torch.zeros(self.count, device=values.device)
-        self.laplacian_diagonal[self.place[rows[rows == columns]]] = values[rows == columns]
-
-    def _similar(self) -> None:
-        """M alpha = alpha - (blend of the look-alikes): Aksoy et al. 2017, section 3.1."""
-        s = self.settings
+    def _points(self, position: float) -> Tensor:
+        """(N, 5) every pixel as its colour and its place in its frame, weighed for a search."""
+        _, height, width = self.size
         every = torch.arange(self.feature.shape[0], device=self.feature.device)
-        points = torch.cat([self.feature, self._position(every, s.similar_position)], 1)
-        if self.shape["T"] == 1:
-            points = points[:, :5]
-        mine = points[self.pixels]
-        alike = nearest(points, mine, s.similar_count + 1)[:, 1:]
-        weights = blend_weights(mine, points[alike], s.ridge)
-        rows = torch.cat([self.pixels, self.pixels.repeat_interleave(alike.shape[1])])
-        columns = torch.cat([self.pixels, alike.flatten()])
-        values = torch.cat([torch.ones(self.count, device=weights.device), -weights.flatten()])
-        forward, self.residual_known = self._split(rows, columns, values)
-        self.residual = (forward, transpose(forward))
-        squares = from_rows(forward.crow_indices(), forward.col_indices(), forward.values() ** 2, forward.shape)
-        self.residual_squares = transpose(squares)
+        scale = position / self.extent
+        place = torch.stack([every % width, every // width % height], 1) * scale
+        return torch.cat([self.feature, place], 1)
 
-    def _sample(self) -> None:
-        """Alpha from the known colours on either side: Aksoy et al. 2017, section 3.2."""
+    def _links(self, motion: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor]:
+        """Rows (unknown pixels), columns (any pixels) and weights of all links."""
         s = self.settings
-        flat = self.trimap.flatten()
-        every = torch.arange(flat.shape[0], device=flat.device)
-        points = torch.cat([self.feature, self._position(every, s.known_position)], 1)
-        sides = []
-        for value in (1, 0):
-            known = torch.nonzero(flat == value)[:, 0]
-            sides.append(self.colour[known[nearest(points[known], points[self.pixels], s.known_count)]])
-        weights = blend_weights(self.colour[self.pixels], torch.cat(sides, 1), s.ridge)
-        k = sides[0].shape[1]
-        share = weights[:, :k].sum(1)
-        fore = (weights[:, :k, None] * sides[0]).sum(1) / share[:, None]
-        back = (weights[:, k:, None] * sides[1]).sum(1) / (1 - share)[:, None]
-        self.sampled = share.clamp(0, 1).nan_to_num(0.5)
-        self.contrast = ((fore - back) ** 2).mean(1).clamp(0, 1).nan_to_num(0)
+        mine = self._points(s.alike_position)[self.pixels]
+        alike = nearest(mine, mine, s.alike_count + 1)[:, 1:]
+        weight = s.alike * (1 - (mine[alike] - mine[:, None]).abs().sum(2)).clamp_min(0)
+        rows = self.pixels.repeat_interleave(alike.shape[1])
+        links = [(rows, self.pixels[alike.flatten()], weight.flatten())]
+        if motion and s.motion:
+            links += [
+                (r, c, s.motion * w) for r, c, w in motion_links(self.feature, self.unknown, self.size, motion, s.motion_tolerance)
+            ]
+        rows, columns, weights = (torch.cat(part) for part in zip(*links, strict=True))
+        return rows, columns, weights
 
-    def system(self, guess: Guess | None = None) -> System:
-        """The equations, with one more estimator's belief where there is one."""
+    def _sample(self, flat: Tensor) -> Samples:
+        """The estimate from known colours, with `flat` (N,) saying which pixels are known to be 0 and 1."""
         s = self.settings
-        h = s.known * self.contrast
-        rhs = h * self.sampled
+        points = self._points(s.known_position)
+        return sample_sides(self.colour, points, flat, self.pixels, s.known_count, s.ridge, self.clean)
+
+    def palette(self) -> tuple[Tensor, Tensor]:
+        """(T, 3, H, W) twice: the picture, with unknown pixels as the known foreground, and background, nearest them."""
+        layers = []
+        for colours in (self.samples.foreground, self.samples.background):
+            layer = self.colour.clone()
+            layer[self.pixels] = colours
+            layers.append(layer.view(*self.size, 3).permute(0, 3, 1, 2))
+        return layers[0], layers[1]
+
+    def _linked(self, alpha: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """The links as a Laplacian; with an alpha (n,), links whose ends disagree count less (Cauchy weights)."""
+        rows, columns, weights = self.links
+        if alpha is not None:
+            full = self.known_alpha.clone()
+            full[self.pixels] = alpha
+            weights = weights / (1 + ((full[rows] - full[columns]) / self.settings.agreement) ** 2)
+        both = self.unknown[columns]
+        # Each link acts on both of its ends, but only unknown pixels have an equation.
+        r = torch.cat([rows, columns[both], rows, columns[both]])
+        c = torch.cat([columns, rows[both], rows, columns[both]])
+        return self._reduced(r, c, torch.cat([-weights, -weights[both], weights, weights[both]]))
+
+    def system(self, alpha: Tensor | None = None, guess: Guess | None = None) -> System:
+        """The equations; with an alpha (n,) from the round before, and with another estimator's belief."""
+        local, local_diagonal, local_known = self.local
+        linked, linked_diagonal, linked_known = self._linked(alpha)
+        h = self.settings.known * self.samples.contrast + FLOOR
+        rhs = self.settings.known * self.samples.contrast * self.samples.alpha + FLOOR / 2
         if guess is not None:
             w = guess.weight.flatten()[self.pixels]
-            h = h + w
-            rhs = rhs + w * guess.alpha.flatten()[self.pixels]
-        d = torch.full_like(h, s.similar)
-        rhs = rhs - s.local * self.laplacian_known - torch.mv(self.residual[1], d * self.residual_known)
-        diagonal = s.local * self.laplacian_diagonal + torch.mv(self.residual_squares, d) + h + 1e-6
-        laplacian = self.laplacian if s.local == 1 else self.laplacian * s.local
-        return System(laplacian, self.residual, d, h + 1e-6, rhs + 0.5e-6, diagonal)
+            h, rhs = h + w, rhs + w * guess.alpha.flatten()[self.pixels]
+        rhs = rhs - local_known - linked_known
+        return System((local, linked), h, rhs, local_diagonal + linked_diagonal + h)
 
-    def fill(self, values: Tensor) -> Tensor:
-        """(T, 1, H, W) with the trimap's value on known pixels and `values` (n,), held to 0..1, on unknown ones."""
+    def solve(self, report: Report, guess: Guess | None = None, start: Tensor | None = None) -> tuple[Tensor, int]:
+        """Alpha (n,) and the iterations it took. `start` (n,) is an earlier answer, and saves the plain first round."""
+        s = self.settings
+        x = self.samples.alpha if start is None else start
+        total = 0
+        for turn in range(s.rounds if start is None else max(1, s.rounds - 1)):
+            again = turn > 0 or start is not None
+            if turn == 1 and start is None:
+                self.samples = self._sample(self._extended(x))
+            x, done = conjugate_gradients(
+                self.system(x if again else None, guess),
+                x,
+                s.tolerance,
+                s.limit,
+                lambda i, _, turn=turn: report(Step("classical", turn * s.limit + i, s.rounds * s.limit)),
+            )
+            total += done
+        return x, total
+
+    def _extended(self, alpha: Tensor) -> Tensor:
+        """The trimap (N,) with the pixels that the last round is sure of."""
         flat = self.trimap.flatten().clone()
+        sure = torch.where(alpha > SURE, 1.0, torch.where(alpha < 1 - SURE, 0.0, 0.5))
+        flat[self.pixels] = sure
+        return flat
+
+    def fill(self, values: Tensor, elsewhere: Tensor | None = None) -> Tensor:
+        """(T, 1, H, W) with `values` (n,) on unknown pixels and the trimap, or `elsewhere`, on known ones."""
+        flat = (self.trimap if elsewhere is None else elsewhere).flatten().clone()
         flat[self.pixels] = values.clamp(0, 1)
         return flat.view_as(self.trimap)
 
 
-def transpose(matrix: Tensor) -> Tensor:
-    """The transposed sparse matrix, in compressed rows."""
-    start, columns, values = matrix.crow_indices(), matrix.col_indices(), matrix.values()
-    rows = torch.repeat_interleave(
-        torch.arange(matrix.shape[0], device=values.device), (start[1:] - start[:-1]).long()
-    )
-    return csr(columns.long(), rows, values, (matrix.shape[1], matrix.shape[0]))
-
-
 def solve_classical(
-    image: Tensor,
-    feature: Tensor,
-    trimap: Tensor,
-    settings: ClassicalSettings,
-    report: Report = silent,
+    problem: Problem, report: Report = silent, guess: Guess | None = None, start: Tensor | None = None
 ) -> Solved:
-    """Alpha of a stack of pictures from colour lines, look-alikes and known colours, coarse to fine.
-
-    Args as for `Problem`.
-    """
-    problem = Problem(image, feature, trimap, settings)
+    """Alpha of a stack of frames; with another estimator's guess, and from an earlier alpha (T, 1, H, W)."""
+    nothing = torch.zeros_like(problem.trimap)
     if problem.count == 0:
-        nothing = torch.zeros_like(trimap)
-        return Solved(trimap.clone(), nothing, nothing, 0)
-    start = problem.sampled
-    x, iterations = conjugate_gradients(
-        problem.system(),
-        start,
-        settings.tolerance,
-        settings.limit,
-        lambda i, _: report(Step("classical", i, settings.limit)),
+        return Solved(problem.trimap.clone(), nothing, nothing, 0)
+    x, iterations = problem.solve(report, guess, None if start is None else start.flatten()[problem.pixels])
+    return Solved(
+        problem.fill(x),
+        problem.fill(problem.samples.alpha, nothing),
+        problem.fill(problem.samples.contrast, nothing),
+        iterations,
     )
-    sampled, contrast = torch.zeros_like(trimap).flatten(), torch.zeros_like(trimap).flatten()
-    sampled[problem.pixels], contrast[problem.pixels] = problem.sampled, problem.contrast
-    return Solved(problem.fill(x), sampled.view_as(trimap), contrast.view_as(trimap), iterations)

@@ -5,9 +5,9 @@ import math
 import torch
 from torch import Tensor
 
-from sfumato.matte.doubt import doubted_foreground
-from sfumato.matte.layers import Beliefs, explain, solve_layers
-from sfumato.matte.surroundings import local_colour, local_maximum, overall_colour, roughness, spread
+from sfumato.matte.doubt import Colour, doubted_foreground
+from sfumato.matte.layers import COARSE, Beliefs, explain, solve_layers
+from sfumato.matte.surroundings import local_colour, local_maximum, overall_colour, roughness, shrink, spread
 from sfumato.matte.trimap import UNKNOWN, unknown_box
 from sfumato.report import Report, silent
 from sfumato.shapes import expect
@@ -15,6 +15,7 @@ from sfumato.shapes import expect
 MARGIN = 64  # pixels of known surroundings around the unknown band
 SURE = 0.9  # alpha from which an unknown pixel counts as foreground (1 - SURE: background) if its colour fits the known
 CELL = 16  # pixels; "nearby"
+CHUNK = 1 << 18  # pixels of the band that are looked at together
 PLATE_ERROR = 0.02  # relative error of a clean plate: grain, drift of light
 
 
@@ -80,20 +81,24 @@ def _solve(
     unknown = ((trimap > 0) & (trimap < 1)).float()
     foreground, background = solve_layers(image, alpha, unknown, beliefs, sweeps, report)
     at = ((alpha > 0) & (alpha < 1))[0]
-    near = local_colour(image, known_f, CELL // 2)
+    near = _columns(local_colour(image, known_f, CELL // 2), at)
     behind = (plate, (PLATE_ERROR * plate).square()) if plate is not None else local_colour(image, known_b, CELL // 2)
-    overall = overall_colour(image, known_f)
+    behind = _columns(behind, at)
+    overall = _columns(overall_colour(image, known_f), slice(0, 1))
     i, a, f, b, u = (x[:, at] for x in (image, alpha, foreground, background, unknown))
-    voted, keep = doubted_foreground(
-        i,
-        a,
-        f,
-        near=(near[0][:, at], near[1][:, at]),
-        overall=(overall[0][:, 0], overall[1][:, 0]),
-        behind=(behind[0][:, at], behind[1][:, at]),
-    )
-    foreground[:, at], background[:, at] = explain(i, a, torch.lerp(f, voted, u), b, beliefs.at(at), keep * u)
+    here = beliefs.at(at)
+    for part in torch.arange(i.shape[1], device=i.device).split(CHUNK):
+        of_near, of_behind = ((mean[:, part], variance[:, part]) for mean, variance in (near, behind))
+        voted, keep = doubted_foreground(i[:, part], a[:, part], f[:, part], of_near, overall, of_behind)
+        voted, keep = torch.lerp(f[:, part], voted, u[:, part]), keep * u[:, part]
+        f[:, part], b[:, part] = explain(i[:, part], a[:, part], voted, b[:, part], here.at(part), keep)
+    foreground[:, at], background[:, at] = f, b
     return foreground, background
+
+
+def _columns(colour: Colour, at: Tensor | slice) -> Colour:
+    """The pixels of a mask (H, W), or rows, of mean and variance (3, H, W)."""
+    return colour[0][:, at].reshape(3, -1), colour[1][:, at].reshape(3, -1)
 
 
 def _trusted(image: Tensor, alpha: Tensor, trimap: Tensor) -> tuple[Tensor, Tensor]:
@@ -123,9 +128,10 @@ def _beliefs(image: Tensor, known_f: Tensor, known_b: Tensor, plate: Tensor | No
     # Of the background the brightest known place counts, not the nearest: a lamp may hide behind the band.
     brightest_b = torch.where(known_b > 0, image, 0.0).amax((1, 2), keepdim=True).clamp(min=1e-4)
     brightest_b = brightest_b if plate is None else plate.amax((1, 2), keepdim=True).clamp(min=1e-4)
+    coarse = tuple(min(n, COARSE) for n in image.shape[-2:])
     return Beliefs(
-        first_f,
-        first_b,
+        shrink(first_f, *coarse),
+        shrink(first_b, *coarse) if plate is None else plate,
         rough_f,
         rough_b,
         1.3 * local_maximum(image, known_f, CELL).clamp(min=1e-4),

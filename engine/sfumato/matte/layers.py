@@ -1,6 +1,6 @@
 """Foreground and background of a given matte: least squares over the frame, coarse to fine, and the exact end."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ COARSE = 64  # levels up to this size get twice the sweeps
 class Beliefs:
     """What is believed of both layers before the plate is looked at. Images (3, H, W), variances (1, H, W).
 
-    foreground, background: First guess. A background that is `given` is a measured clean plate.
+    foreground, background: First guess, of any size. A background that is `given` is a measured clean plate, full size.
     foreground_roughness, background_roughness: Variance between neighbouring pixels; of a given background, its error.
     brightest_foreground, brightest_background: Upper ends of the range, per channel.
     darkest: Lower end of both, per channel (3, 1, 1); below 0 only if the plate has negative values.
@@ -34,10 +34,16 @@ class Beliefs:
     darkest: Tensor
     given: bool
 
-    def at(self, mask: Tensor) -> "Beliefs":
-        """The same as columns (C, N) of the pixels of a mask (H, W)."""
-        images = {x.name: getattr(self, x.name)[:, mask] for x in fields(self) if x.name not in ("darkest", "given")}
-        return replace(self, darkest=self.darkest[:, 0], **images)
+    def at(self, where: Tensor) -> "Beliefs":
+        """What `explain` needs, as columns (C, N) of the pixels of a mask (H, W), or of columns by their numbers."""
+        return replace(
+            self,
+            foreground_roughness=self.foreground_roughness[:, where],
+            background_roughness=self.background_roughness[:, where],
+            brightest_foreground=self.brightest_foreground[:, where],
+            brightest_background=self.brightest_background[:, where],
+            darkest=self.darkest.reshape(3, 1),
+        )
 
 
 def solve_layers(

@@ -25,45 +25,35 @@ def csr(rows: Tensor, columns: Tensor, values: Tensor, size: tuple[int, int]) ->
     """
     order = torch.sparse_coo_tensor(torch.stack([rows, columns]), values, size, check_invariants=False).coalesce()
     row, column = order.indices()
-    start = torch.zeros(size[0] + 1, dtype=torch.int64, device=values.device)
+    start = torch.zeros(size[0] + 1, dtype=torch.int32, device=values.device)
     start[1:] = torch.bincount(row, minlength=size[0]).cumsum(0)
-    return from_rows(start, column, order.values(), size)
-
-
-def from_rows(start: Tensor, columns: Tensor, values: Tensor, size: tuple[int, int]) -> Tensor:
-    """A sparse matrix from compressed rows: row i holds entries start[i] to start[i + 1]."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
         return torch.sparse_csr_tensor(
-            start.to(torch.int32), columns.to(torch.int32), values, size, check_invariants=False
+            start, column.to(torch.int32), order.values(), size, check_invariants=False
         )
 
 
 @dataclass(frozen=True)
 class System:
-    """A x = b with A = L + M^T diag(d) M + diag(h), all over the n unknown pixels.
+    """A x = b with A the sum of some matrices and diag(h), over n unknown pixels.
 
-    laplacian: L, sparse (n, n), symmetric positive semidefinite.
-    residual: M and its transpose, sparse (n, n), or None where there is no such term.
-    residual_weight: d, float32 (n,) >= 0.
-    data_weight: h, float32 (n,) >= 0.
+    matrices: Sparse (n, n), symmetric positive semidefinite.
+    weight: h, float32 (n,) > 0.
     rhs: b, float32 (n,).
-    diagonal: the diagonal of A, float32 (n,) > 0, for the preconditioner.
+    diagonal: The diagonal of A, float32 (n,) > 0, for the preconditioner.
     """
 
-    laplacian: Tensor
-    residual: tuple[Tensor, Tensor] | None
-    residual_weight: Tensor
-    data_weight: Tensor
+    matrices: tuple[Tensor, ...]
+    weight: Tensor
     rhs: Tensor
     diagonal: Tensor
 
     def __call__(self, x: Tensor) -> Tensor:
         """A x, (n,)."""
-        y = torch.mv(self.laplacian, x) + self.data_weight * x
-        if self.residual is not None:
-            forward, transposed = self.residual
-            y += torch.mv(transposed, self.residual_weight * torch.mv(forward, x))
+        y = self.weight * x
+        for matrix in self.matrices:
+            y += torch.mv(matrix, x)
         return y
 
 

@@ -3,6 +3,9 @@
 After Aksoy, Aydin, Pollefeys, "Designing Effective Inter-Pixel Information Flow for Natural Image Matting", 2017.
 """
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -59,3 +62,95 @@ def blend_weights(target: Tensor, neighbours: Tensor, ridge: float) -> Tensor:
     inverse = symmetric_inverse(small) if d.shape[2] == 3 else torch.linalg.inv(small)
     w = 1 - (d @ (inverse @ d.sum(1)[:, :, None]))[..., 0]
     return w / w.sum(1, keepdim=True)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What the known colours say of n unknown pixels.
+
+    alpha: (n,) in 0..1.
+    contrast: (n,) mean squared difference of the two sides' colours, at most 1: how much the alpha can be believed.
+    foreground, background: (n, 3) the mean colour of the nearest known pixels of each side.
+    """
+
+    alpha: Tensor
+    contrast: Tensor
+    foreground: Tensor
+    background: Tensor
+
+
+def sample_sides(
+    colour: Tensor,
+    points: Tensor,
+    alpha: Tensor,
+    queries: Tensor,
+    count: int,
+    ridge: float,
+    clean: Tensor | None = None,
+) -> Samples:
+    """Alpha of some pixels from the known colours most like them on either side.
+
+    Aksoy et al. 2017, section 3.2: blend weights over the nearest known foreground and background pixels together;
+    the foreground's share is alpha.
+
+    Args:
+        colour: (N, 3) in the light where compositing holds.
+        points: (N, D) every pixel as the search sees it.
+        alpha: (N,) 1 and 0 where known.
+        queries: int64 (n,) pixels to estimate.
+        count: Known pixels taken from each side.
+        ridge: See `blend_weights`.
+        clean: (N, 3) the background of every pixel, where it is known.
+    """
+    sides = []
+    for value in (1, 0):
+        if value == 0 and clean is not None:
+            sides.append(clean[queries][:, None].expand(-1, count, -1))
+            continue
+        known = torch.nonzero(alpha == value)[:, 0]
+        if len(known) == 0:  # nothing known on this side: the pixel's own colour, which says nothing
+            sides.append(colour[queries][:, None].expand(-1, count, -1))
+            continue
+        sides.append(colour[known[nearest(points[known], points[queries], count)]])
+    weights = blend_weights(colour[queries], torch.cat(sides, 1), ridge)
+    k = sides[0].shape[1]
+    share = weights[:, :k].sum(1)
+    fore = (weights[:, :k, None] * sides[0]).sum(1) / share[:, None]
+    back = (weights[:, k:, None] * sides[1]).sum(1) / (1 - share)[:, None]
+    contrast = ((fore - back) ** 2).mean(1)
+    return Samples(
+        share.clamp(0, 1).nan_to_num(0.5), contrast.nan_to_num(0, 0, 0).clamp(0, 1), sides[0].mean(1), sides[1].mean(1)
+    )
+
+
+def motion_links(
+    feature: Tensor,
+    unknown: Tensor,
+    size: tuple[int, int, int],
+    motion: Sequence[tuple[Tensor, Tensor]],
+    tolerance: float,
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Links of unknown pixels to where they go in the next frame and where they come from in the one before.
+
+    Args:
+        feature: (T * H * W, 3).
+        unknown: (T * H * W,) bool.
+        size: T, H, W.
+        motion: For each frame but the last, motion to the next frame and back, (2, H, W) pixels, x first.
+        tolerance: Colour difference at which a link weighs one half.
+
+    Yields:
+        rows, columns: int64 pixel indices; weights: float32 in 0..1.
+    """
+    _, height, width = size
+    area = height * width
+    for t, (ahead, back) in enumerate(motion):
+        for here, there, flow in ((t, t + 1, ahead), (t + 1, t, back)):
+            pixel = torch.nonzero(unknown[here * area : (here + 1) * area])[:, 0]
+            x = (pixel % width + flow[0].flatten()[pixel].round()).long()
+            y = (pixel // width + flow[1].flatten()[pixel].round()).long()
+            inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+            rows = here * area + pixel[inside]
+            columns = there * area + (y * width + x)[inside]
+            difference = (feature[rows] - feature[columns]).square().mean(1)
+            yield rows, columns, 1 / (1 + difference / tolerance**2)
