@@ -87,7 +87,8 @@ def _solve(
     overall = _columns(overall_colour(image, known_f), slice(0, 1))
     i, a, f, b, u = (x[:, at] for x in (image, alpha, foreground, background, unknown))
     here = beliefs.at(at)
-    for part in torch.arange(i.shape[1], device=i.device).split(CHUNK):
+    for start in range(0, i.shape[1], CHUNK):
+        part = slice(start, start + CHUNK)
         of_near, of_behind = ((mean[:, part], variance[:, part]) for mean, variance in (near, behind))
         voted, keep = doubted_foreground(i[:, part], a[:, part], f[:, part], of_near, overall, of_behind)
         voted, keep = torch.lerp(f[:, part], voted, u[:, part]), keep * u[:, part]

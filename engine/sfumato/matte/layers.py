@@ -34,8 +34,8 @@ class Beliefs:
     darkest: Tensor
     given: bool
 
-    def at(self, where: Tensor) -> "Beliefs":
-        """What `explain` needs, as columns (C, N) of the pixels of a mask (H, W), or of columns by their numbers."""
+    def at(self, where: Tensor | slice) -> "Beliefs":
+        """What `explain` needs, as columns (C, N) of the pixels of a mask (H, W), or a run of columns."""
         return replace(
             self,
             foreground_roughness=self.foreground_roughness[:, where],
