@@ -441,7 +441,8 @@ def test_a_keyed_trimap_needs_one_key_in_the_job(shot):
 
 
 def test_despill_takes_the_screen_out_of_the_foreground_only(shot):
-    shot.write([1])
+    shot.write_trimap(1)
+    shot.save(shot.folder / "plate.0001.exr", shot.plate_of(1).flip(0))  # a blue subject
     run(shot.job("1", params={"quality": "preview", "layers": ["fg", "bg", "spill"], "despill": "blue"}))
     matte = read_image(shot.output(1))
     plain = shot.job("1", outputs={"matte": "plain/M.####.exr"})
