@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 SPACING = 8
 """Frames from one keyframe to the next at `standard` and `final`."""
-RADIUS = 2
-"""How many frames away a frame looks at its neighbours at `standard` and `final`."""
+RADIUS = {"preview": 0, "standard": 1, "final": 2}
+"""How many frames away a frame looks at its neighbours; the engine's presets say the same (`neighbours`)."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ def plan(frames: Sequence[int], quality: str) -> Plan:
     """
     frames = tuple(sorted(set(frames)))
     if quality == "preview" or len(frames) < 2:
-        return Plan(frames, frames, 0 if quality == "preview" else RADIUS)
+        return Plan(frames, frames, RADIUS[quality])
     last = len(frames) - 1
     cuts = -(-last // SPACING)
-    return Plan(frames, tuple(frames[last * i // cuts] for i in range(cuts + 1)), RADIUS)
+    return Plan(frames, tuple(frames[last * i // cuts] for i in range(cuts + 1)), RADIUS[quality])
 
 
 def surrounding(frame: int, plan: Plan) -> tuple[int, ...]:

@@ -34,11 +34,18 @@ def test_in_preview_every_frame_stands_alone():
 
 
 def test_a_frame_between_keyframes_reads_its_neighbours_and_both_keyframes_with_theirs():
-    cut = plan(range(1, 18), "standard")
+    cut = plan(range(1, 18), "final")
     assert cut.keys == (1, 9, 17)
     assert surrounding(5, cut) == (1, 9)
     assert reads(5, cut) == (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)
     assert reads(9, cut) == (7, 8, 9, 10, 11)
+
+
+@pytest.mark.parametrize("quality", ["preview", "standard", "final"])
+def test_a_frame_looks_as_far_as_the_engines_preset_does(quality):
+    from sfumato.matte.settings import preset
+
+    assert plan([1, 2, 3], quality).radius == preset(quality).neighbours == RADIUS[quality]
 
 
 def test_keyframes_come_first_in_the_order_of_work():
@@ -55,4 +62,3 @@ def test_a_part_is_cut_where_the_whole_is(wanted):
 
 def test_a_still_is_its_own_keyframe():
     assert plan([7], "final").keys == (7,)
-    assert plan([7], "final").radius == RADIUS

@@ -54,7 +54,7 @@ class ShotInputs:
 
         source = self.source(frame)
         image = fill_holes(source.plate.rgb(), source.holes).contiguous()
-        return FrameInput(image, source.trimap, source.clean)
+        return FrameInput(image, source.trimap, source.clean, source.plate.coded)
 
     def source(self, frame: int) -> Source:
         """A frame as read.
