@@ -5,13 +5,30 @@ import math
 import torch
 from torch import Tensor
 
-TEMPER = 0.6  # channels are no independent witnesses
-STRETCH = 0.2  # standard deviation of alpha's error
-STRANGE = 0.3  # weight of a colour from anywhere in the foreground against one from nearby
-CONTRAST = 0.12  # the vote counts where an alpha error of this size would throw F out of the foreground's own spread
+TEMPER = 0.6  # channels, even opponent ones, are no independent witnesses
+STRETCH = 0.4  # standard deviation of alpha's error
+GIVEN = 0.3  # weight of the alpha that was given against each of the others
+CONTRAST = 0.15  # the vote counts where an alpha error of this size would throw F out of the foreground's own spread
+TOWARDS_ONE = (0.2, 0.4, 0.6, 0.75, 0.87, 0.95)  # other alphas, as shares of the way; finer near 1: a bright sky shows
+TOWARDS_NONE = (1 / 3, 2 / 3)
 
 Colour = tuple[Tensor, Tensor]
-"""Mean and variance per channel."""
+"""Mean and variance per opponent channel."""
+
+
+def opponent(rgb: Tensor) -> Tensor:
+    """RGB (3, ...) as brightness and two colour differences, an orthonormal basis.
+
+    Texture is mostly a change of brightness: here the variance of each channel says what is likely, in RGB it does not.
+    """
+    r, g, b = rgb
+    return torch.stack([(r + g + b) / math.sqrt(3), (r - b) / math.sqrt(2), (r - 2 * g + b) / math.sqrt(6)])
+
+
+def from_opponent(x: Tensor) -> Tensor:
+    """Back to RGB."""
+    y, u, v = x[0] / math.sqrt(3), x[1] / math.sqrt(2), x[2] / math.sqrt(6)
+    return torch.stack([y + u + v, y - 2 * v, y - u + v])
 
 
 def doubted_foreground(
@@ -26,30 +43,31 @@ def doubted_foreground(
     Bayesian matting (Chuang et al. 2001) solves for alpha this way; here alpha stays as it is and only F gives in.
 
     Args:
-        image, solved: (3, N) pixels.
+        image, solved: (3, N) pixels in opponent channels.
         alpha: (1, N), 0 < alpha < 1.
         near, behind: Colours of known foreground and background near each pixel, (3, N).
-        overall: Colours of all known foreground, (3, 1).
+        overall: Colours of all known foreground, (3, 1). A solid pixel, and the solved F, may look like that too.
 
     Returns:
-        F (3, N), and the share (1, N) in 0..1 of it that no longer comes from `solved`.
+        F (3, N) in opponent channels, and the share (1, N) in 0..1 of it that no longer comes from `solved`.
     """
     a, b = alpha, 1 - alpha
-    mean, variance = near[0], near[1] + (0.1 * near[0].abs() + 1e-3).square()
-    mean_b, variance_b = behind[0], behind[1] + (0.1 * behind[0].abs() + 1e-3).square()
+    mean, variance = near[0], _floored(near)
+    mean_b, variance_b = behind[0], _floored(behind)
+    anywhere = overall[1] + 1e-4
 
-    as_given = _fit(image - a * mean - b * mean_b, a * a * variance + b * b * variance_b)
-    strange = _fit(
-        image - a * overall[0] - b * mean_b, a * a * (2 * overall[1] + 1e-4) + b * b * variance_b
-    ) + math.log(STRANGE)
-    votes = [(torch.logaddexp(as_given, strange), solved)]
-    towards_one, towards_none = ((a + b * x for x in (1 / 3, 2 / 3)), (a * x for x in (1 / 3, 2 / 3)))
-    for A in (*towards_one, *towards_none):
+    as_given = torch.logaddexp(
+        _fit(image - a * mean - b * mean_b, a * a * variance + b * b * variance_b),
+        _fit(image - a * overall[0] - b * mean_b, a * a * anywhere + b * b * variance_b),
+    )
+    votes = [(math.log(GIVEN) + as_given, solved)]
+    for A in (*(a + b * x for x in TOWARDS_ONE), *(a * x for x in TOWARDS_NONE)):
         spread = A * A * variance + (1 - A) ** 2 * variance_b
         rest = image - A * mean - (1 - A) * mean_b
         prior = -0.5 * ((A - a) / STRETCH).square()
         votes.append((prior + _fit(rest, spread), mean + A * variance / spread * rest))
-    votes.append((a.clamp(min=1e-6).log() + _fit(image - mean, variance), image))
+    solid = torch.logaddexp(_fit(image - mean, variance), _fit(image - overall[0], anywhere))
+    votes.append((a.clamp(min=1e-6).log() + solid, image))
     votes.append((b.clamp(min=1e-6).log() + _fit(image - mean_b, variance_b), mean))
 
     best = torch.stack([v for v, _ in votes]).amax(0)
@@ -60,6 +78,12 @@ def doubted_foreground(
     odds = (throw.square() / (variance + overall[1])).mean(0, keepdim=True)
     gate = odds / (1 + odds)
     return torch.lerp(solved, voted, gate), (1 - weights[0] / total) * gate
+
+
+def _floored(colour: Colour) -> Tensor:
+    """Variance (3, N), at least that of a tenth of the brightness and a thirtieth of it in colour."""
+    level = colour[0][:1].abs()
+    return colour[1] + (torch.cat([0.1 * level, 0.03 * level, 0.03 * level]) + 1e-3).square()
 
 
 def _fit(rest: Tensor, variance: Tensor) -> Tensor:

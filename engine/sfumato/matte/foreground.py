@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from sfumato.matte.doubt import Colour, doubted_foreground
+from sfumato.matte.doubt import Colour, doubted_foreground, from_opponent, opponent
 from sfumato.matte.layers import COARSE, Beliefs, explain, solve_layers
 from sfumato.matte.surroundings import local_colour, local_maximum, overall_colour, roughness, shrink, spread
 from sfumato.matte.trimap import UNKNOWN, unknown_box
@@ -14,7 +14,7 @@ from sfumato.shapes import expect
 
 MARGIN = 64  # pixels of known surroundings around the unknown band
 SURE = 0.9  # alpha from which an unknown pixel counts as foreground (1 - SURE: background) if its colour fits the known
-CELL = 16  # pixels; "nearby"
+CELL = 20  # pixels; "nearby"
 CHUNK = 1 << 18  # pixels of the band that are looked at together
 PLATE_ERROR = 0.02  # relative error of a clean plate: grain, drift of light
 
@@ -81,18 +81,22 @@ def _solve(
     unknown = ((trimap > 0) & (trimap < 1)).float()
     foreground, background = solve_layers(image, alpha, unknown, beliefs, sweeps, report)
     at = ((alpha > 0) & (alpha < 1))[0]
-    near = _columns(local_colour(image, known_f, CELL // 2), at)
-    behind = (plate, (PLATE_ERROR * plate).square()) if plate is not None else local_colour(image, known_b, CELL // 2)
-    behind = _columns(behind, at)
-    overall = _columns(overall_colour(image, known_f), slice(0, 1))
+    colours = opponent(image)
+    near = _columns(local_colour(colours, known_f, CELL // 2), at)
+    if plate is None:
+        behind = _columns(local_colour(colours, known_b, CELL // 2), at)
+    else:
+        behind = _columns((opponent(plate), (PLATE_ERROR * plate).square()), at)
+    overall = _columns(overall_colour(colours, known_f), slice(0, 1))
     i, a, f, b, u = (x[:, at] for x in (image, alpha, foreground, background, unknown))
     here = beliefs.at(at)
     for start in range(0, i.shape[1], CHUNK):
         part = slice(start, start + CHUNK)
+        i_, a_, f_, u_ = (x[:, part] for x in (i, a, f, u))
         of_near, of_behind = ((mean[:, part], variance[:, part]) for mean, variance in (near, behind))
-        voted, keep = doubted_foreground(i[:, part], a[:, part], f[:, part], of_near, overall, of_behind)
-        voted, keep = torch.lerp(f[:, part], voted, u[:, part]), keep * u[:, part]
-        f[:, part], b[:, part] = explain(i[:, part], a[:, part], voted, b[:, part], here.at(part), keep)
+        voted, keep = doubted_foreground(opponent(i_), a_, opponent(f_), of_near, overall, of_behind)
+        voted = torch.lerp(f_, from_opponent(voted), u_)
+        f[:, part], b[:, part] = explain(i_, a_, voted, b[:, part], here.at(part), keep * u_)
     foreground[:, at], background[:, at] = f, b
     return foreground, background
 
