@@ -13,6 +13,7 @@ from sfumato.report import Report, Step, silent
 from sfumato.shapes import expect
 
 SURE = 0.98  # an unknown pixel this close to 0 or 1 lends its colour to the next round
+ALONE = 1e3  # colour units between frames: what is known in one says nothing of another, where things have moved
 FLOOR = 1e-6  # the pull to one half that keeps a pixel with no other opinion solvable
 
 
@@ -24,9 +25,10 @@ class ClassicalSettings:
     alike: float = 0.002  # weight of a link between look-alike pixels
     alike_count: int = 5  # links a pixel asks for
     alike_position: float = 0.05  # what the picture's long side counts for against one colour unit
+    alike_time: float = 0.0  # what a frame counts for
     known: float = 0.005  # weight of the estimate from known colours
     known_count: int = 7  # known colours taken from each side
-    known_position: float = 5.0
+    known_position: float = 20.0
     ridge: float = 3e-4  # of the blend weights
     motion: float = 0.02  # weight of a link along the motion to the frame before and after
     motion_tolerance: float = 0.05  # colour difference at which such a link holds half as firmly
@@ -126,18 +128,19 @@ class Problem:
         block = csr(row[inside], self.place[columns[inside]], values[inside], (self.count, self.count))
         return block, diagonal, known
 
-    def _points(self, position: float) -> Tensor:
-        """(N, 5) every pixel as its colour and its place in its frame, weighed for a search."""
+    def _points(self, position: float, time: float) -> Tensor:
+        """(N, 6) every pixel as its colour, its place in its frame and its time, weighed for a search."""
         _, height, width = self.size
         every = torch.arange(self.feature.shape[0], device=self.feature.device)
         scale = position / self.extent
         place = torch.stack([every % width, every // width % height], 1) * scale
-        return torch.cat([self.feature, place], 1)
+        frame = (every // (width * height))[:, None] * time
+        return torch.cat([self.feature, place, frame], 1)
 
     def _links(self, motion: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor]:
         """Rows (unknown pixels), columns (any pixels) and weights of all links."""
         s = self.settings
-        mine = self._points(s.alike_position)[self.pixels]
+        mine = self._points(s.alike_position, s.alike_time)[self.pixels]
         alike = nearest(mine, mine, s.alike_count + 1)[:, 1:]
         weight = s.alike * (1 - (mine[alike] - mine[:, None]).abs().sum(2)).clamp_min(0)
         rows = self.pixels.repeat_interleave(alike.shape[1])
@@ -152,7 +155,7 @@ class Problem:
     def _sample(self, flat: Tensor) -> Samples:
         """The estimate from known colours, with `flat` (N,) saying which pixels are known to be 0 and 1."""
         s = self.settings
-        points = self._points(s.known_position)
+        points = self._points(s.known_position, ALONE)
         return sample_sides(self.colour, points, flat, self.pixels, s.known_count, s.ridge, self.clean)
 
     def palette(self) -> tuple[Tensor, Tensor]:

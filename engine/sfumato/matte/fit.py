@@ -17,10 +17,14 @@ EVERY = 10  # steps between two reports
 class Evidence:
     """What the prior is fitted to, at its own size; colours of order one.
 
-    light: (1, 3, H, W) the picture where compositing holds; picture: the same as the eye sees it. trimap, alpha, sure: (1, 1, H, W): trimap of 0, 0.5, 1; the classical alpha; how sure it is
-    of itself, 0..1. fore, back: (1, 3, H, W) the known colours nearest to each pixel. clean: the background, if known.
+    light: (1, 3, H, W) the picture where compositing holds; picture: the same as the eye compares it.
+    trimap, alpha, sure: (1, 1, H, W): of 0, 0.5 and 1; the classical alpha; how sure it is of itself, 0..1.
+    fore, back: (1, 3, H, W) the known colours nearest to each pixel, as the eye compares them.
+    coded: Light and picture are the same values.
+    clean: (1, 3, H, W) the background in light, where it is known.
     """
 
+    light: Tensor
     picture: Tensor
     trimap: Tensor
     alpha: Tensor

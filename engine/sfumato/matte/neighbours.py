@@ -150,7 +150,10 @@ def motion_links(
             x = (pixel % width + flow[0].flatten()[pixel].round()).long()
             y = (pixel // width + flow[1].flatten()[pixel].round()).long()
             inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-            rows = here * area + pixel[inside]
-            columns = there * area + (y * width + x)[inside]
+            pixel, target = pixel[inside], (y * width + x)[inside]
+            # A motion that does not lead back is no motion: blur, an edge uncovered, a pattern taken for another.
+            there_and_back = flow.flatten(1)[:, pixel] + (back if here == t else ahead).flatten(1)[:, target]
+            sound = there_and_back.square().sum(0) < 1
+            rows, columns = here * area + pixel[sound], there * area + target[sound]
             difference = (feature[rows] - feature[columns]).square().mean(1)
-            yield rows, columns, 1 / (1 + difference / tolerance**2)
+            yield rows, columns, 1 / (1 + difference / tolerance**2) ** 2

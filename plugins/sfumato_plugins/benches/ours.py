@@ -49,7 +49,9 @@ def solve(
             case.numbers,
             cut.frames,
             cut.keys,
-            lambda number: FrameInput(inputs[number].image, inputs[number].trimap, inputs[number].clean),
+            lambda number: FrameInput(
+                inputs[number].image, inputs[number].trimap, inputs[number].clean, not case.linear
+            ),
             settings,
             seed,
             silent,
