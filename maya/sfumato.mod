@@ -1,0 +1,2 @@
++ sfumato 0.1.0 .
+PYTHONPATH +:= ../plugins
