@@ -33,7 +33,7 @@ class MemoryLimitError(SfumatoError):
     exit_code = 4
 
 
-class Cancelled(SfumatoError):
+class Cancelled(SfumatoError):  # noqa: N818  (not an error of anybody)
     """Somebody asked to stop. Nothing is wrong; running again goes on from here."""
 
     exit_code = 130

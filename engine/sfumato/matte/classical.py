@@ -147,7 +147,8 @@ class Problem:
         links = [(rows, self.pixels[alike.flatten()], weight.flatten())]
         if motion and s.motion:
             links += [
-                (r, c, s.motion * w) for r, c, w in motion_links(self.feature, self.unknown, self.size, motion, s.motion_tolerance)
+                (r, c, s.motion * w)
+                for r, c, w in motion_links(self.feature, self.unknown, self.size, motion, s.motion_tolerance)
             ]
         rows, columns, weights = (torch.cat(part) for part in zip(*links, strict=True))
         return rows, columns, weights
@@ -155,11 +156,13 @@ class Problem:
     def _sample(self, flat: Tensor) -> Samples:
         """The estimate from known colours, with `flat` (N,) saying which pixels are known to be 0 and 1."""
         s = self.settings
-        points = self._points(s.known_position, ALONE)
+        # A few strokes say what colours there are, not where: the less is known, the less its place counts.
+        place = s.known_position * min(1.0, (len(flat) - self.count) / self.count)
+        points = self._points(place, ALONE)
         return sample_sides(self.colour, points, flat, self.pixels, s.known_count, s.ridge, self.clean)
 
     def palette(self) -> tuple[Tensor, Tensor]:
-        """(T, 3, H, W) twice: the picture, with unknown pixels as the known foreground, and background, nearest them."""
+        """(T, 3, H, W) twice: the picture, with unknown pixels as the known foreground, or background, nearest."""
         layers = []
         for colours in (self.samples.foreground, self.samples.background):
             layer = self.colour.clone()
@@ -201,13 +204,11 @@ class Problem:
             again = turn > 0 or start is not None
             if turn == 1 and start is None:
                 self.samples = self._sample(self._extended(x))
-            x, done = conjugate_gradients(
-                self.system(x if again else None, guess),
-                x,
-                s.tolerance,
-                s.limit,
-                lambda i, _, turn=turn: report(Step("classical", turn * s.limit + i, s.rounds * s.limit)),
-            )
+
+            def tell(i: int, _: float, turn: int = turn) -> None:
+                report(Step("classical", turn * s.limit + i, s.rounds * s.limit))
+
+            x, done = conjugate_gradients(self.system(x if again else None, guess), x, s.tolerance, s.limit, tell)
             total += done
         return x, total
 

@@ -36,7 +36,7 @@ def matting_laplacian(image: Tensor, unknown: Tensor, epsilon: float) -> tuple[T
         values: float32 (N,). Entries at the same place add up.
     """
     n = expect("image", image, "T C H W", C=3)
-    height, width = n["H"], n["W"]
+    width = n["W"]
     near = torch.nn.functional.max_pool2d(unknown[:, None].float(), 3, 1, 1)[:, 0] > 0
     inside = torch.zeros_like(near)
     inside[:, 1:-1, 1:-1] = True
@@ -52,7 +52,7 @@ def matting_laplacian(image: Tensor, unknown: Tensor, epsilon: float) -> tuple[T
     place = torch.cumsum(flat, 0) - 1
     count = int(flat.sum())
     stencil = torch.zeros(count * 25, device=image.device)
-    for chunk in centres.split(CHUNK):
+    for chunk in torch.split(centres, CHUNK):
         pixels = chunk[:, None] + around
         c = colours[pixels].double()  # a window on one colour line has a covariance that float32 cannot invert
         c = c - c.mean(1, keepdim=True)
@@ -69,4 +69,3 @@ def matting_laplacian(image: Tensor, unknown: Tensor, epsilon: float) -> tuple[T
     rows = pixels[:, None].expand(-1, 25)
     kept = stencil.view(-1, 25) != 0
     return rows[kept], columns[kept], stencil.view(-1, 25)[kept]
-

@@ -73,7 +73,7 @@ def fit(
     noise = torch.rand(1, networks.noise, height, width, generator=generator).to(device)
     if warm is not None:
         networks.load_state_dict(warm)
-    networks = networks.to(device, memory_format=torch.channels_last)
+    networks = networks.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     steps = settings.steps if warm is None else settings.warm_steps
     optimiser = torch.optim.Adam(networks.parameters(), lr=settings.rate)
     unknown = ((evidence.trimap > 0) & (evidence.trimap < 1)).float()
@@ -90,7 +90,7 @@ def fit(
         alpha, terms = _objective(networks, shaken, evidence, settings, unknown, warm is None and done < 0.3)
         loss = torch.stack(list(terms.values())).sum()
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         optimiser.step()
         if done >= LISTEN:
             heard = alpha.detach().clamp(0, 1)
@@ -129,7 +129,8 @@ def _objective(
     inside, outside = (e.trimap == 1).float(), (e.trimap == 0).float()
     terms = {
         "composite": settings.composite * torch.sqrt(rest.square() + 1e-4).sum() / (3 * band),
-        "anchor": ((alpha - e.alpha).square() * (settings.anchor * e.sure + settings.anchor_floor) * unknown).sum() / band,
+        "anchor": ((alpha - e.alpha).square() * (settings.anchor * e.sure + settings.anchor_floor) * unknown).sum()
+        / band,
         "foreground": ((foreground - e.picture).square() * inside).sum() / inside.sum().clamp_min(1),
         "palette": settings.palette * ((foreground - e.fore).square() * unknown).sum() / band,
     }

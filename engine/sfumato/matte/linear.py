@@ -29,9 +29,7 @@ def csr(rows: Tensor, columns: Tensor, values: Tensor, size: tuple[int, int]) ->
     start[1:] = torch.bincount(row, minlength=size[0]).cumsum(0)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-        return torch.sparse_csr_tensor(
-            start, column.to(torch.int32), order.values(), size, check_invariants=False
-        )
+        return torch.sparse_csr_tensor(start, column.to(torch.int32), order.values(), size, check_invariants=False)
 
 
 @dataclass(frozen=True)

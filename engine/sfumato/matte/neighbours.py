@@ -29,7 +29,7 @@ def nearest(points: Tensor, queries: Tensor, k: int) -> Tensor:
     if points.device.type != "cpu":
         parts = [
             torch.cdist(part, points, compute_mode="use_mm_for_euclid_dist_if_necessary").topk(k, largest=False).indices
-            for part in queries.split(max(1, BLOCK // points.shape[0]))
+            for part in torch.split(queries, max(1, BLOCK // points.shape[0]))
         ]
         return torch.cat(parts)
     from scipy.spatial import cKDTree

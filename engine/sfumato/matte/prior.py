@@ -25,7 +25,8 @@ class Block(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.body(x)
+        out: Tensor = self.body(x)
+        return out
 
 
 class Hourglass(nn.Module):
@@ -80,10 +81,15 @@ class MatteNetworks(nn.Module):
         # Differs from the paper: no skips for the layers. With them the background network copies the hair.
         self.foreground, self.background = (Hourglass(noise // 2, layer, skip=0) for _ in range(2))
         self.picture = nn.Conv2d(picture[0], 3, 1)
-        self.alpha, self.fore, self.back = nn.Conv2d(picture[0], 1, 1), nn.Conv2d(layer[0], 3, 1), nn.Conv2d(layer[0], 3, 1)
+        self.alpha, self.fore, self.back = (
+            nn.Conv2d(picture[0], 1, 1),
+            nn.Conv2d(layer[0], 3, 1),
+            nn.Conv2d(layer[0], 3, 1),
+        )
         for head in (self.alpha, self.fore, self.back):
             nn.init.zeros_(head.weight)
-            nn.init.zeros_(head.bias)
+            if head.bias is not None:
+                nn.init.zeros_(head.bias)
 
     def forward(self, noise: Tensor, guide: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Picture, change of alpha, change of foreground and of background; each (1, C, H, W)."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Protocol
 
 import torch
@@ -56,7 +57,8 @@ def solve_shot(
         Frame number and matte, keyframes first. A frame depends on `frames`, `keys`, and the inputs of the frames
         within `radius` of it and of the keyframes around it; never on `wanted`.
     """
-    shot = _Shot(list(frames), sorted(keys), load, settings, seed, report, min(radius, settings.neighbours), store, device)
+    radius = min(radius, settings.neighbours)
+    shot = _Shot(list(frames), sorted(keys), load, settings, seed, report, radius, store, device)
     asked = set(wanted)
     for frame in [*(k for k in shot.keys if k in asked), *(f for f in shot.frames if f in asked - set(shot.keys))]:
         yield frame, shot.solve(frame)
@@ -112,11 +114,13 @@ class _Shot:
 
     def _solve(self, frame: int, warm: dict[str, Tensor] | None) -> Matte:
         at = self.frames.index(frame)
-        near = [f for f in self.frames[max(0, at - self.radius) : at + self.radius + 1] if abs(f - frame) <= self.radius]
+        near = [
+            f for f in self.frames[max(0, at - self.radius) : at + self.radius + 1] if abs(f - frame) <= self.radius
+        ]
         inputs = [self.input(f) for f in near]
         if any(i.image.shape != inputs[near.index(frame)].image.shape for i in inputs):
             near, inputs = [frame], [self.input(frame)]  # a change of size is a cut
-        motion = [self.motion(a, b) for a, b in zip(near, near[1:], strict=False)]
+        motion = [self.motion(a, b) for a, b in pairwise(near)]
         return solve_among(
             inputs,
             near.index(frame),

@@ -183,11 +183,12 @@ class Crop:
         parts = [self.image, self.feature, self.trimap, solved.alpha, sure, fore, back]
         parts += [] if self.clean is None else [self.clean]
         scale = min(1.0, settings.size / max(self.image.shape[-2:]))
-        size = [max(16, round(n * scale)) for n in self.image.shape[-2:]]
-        small = [nnf.adaptive_avg_pool2d(part[one], size) for part in parts]
+        height, width = (max(16, round(n * scale)) for n in self.image.shape[-2:])
+        small = (nnf.adaptive_avg_pool2d(part[one], (height, width)) for part in parts)
+        light, picture, trimap, alpha, sure, fore, back, *clean = small
         # A reduced pixel stays known only if its whole footprint is.
-        small[2] = torch.where(small[2] == 0, 0.0, torch.where(small[2] == 1, 1.0, 0.5))
-        return Evidence(*small[:7], self.coded, *small[7:])
+        trimap = torch.where(trimap == 0, 0.0, torch.where(trimap == 1, 1.0, 0.5))
+        return Evidence(light, picture, trimap, alpha, sure, fore, back, self.coded, *clean)
 
     def guess(self, solved: Solved, evidence: Evidence, fitted: Fitted, settings: MatteSettings) -> Guess:
         """The prior's change of alpha, brought to full size; believed where it has settled."""
