@@ -1,6 +1,10 @@
 """Fitting the prior to one picture: what the networks must explain, and when they are believed."""
 
+import math
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -11,6 +15,7 @@ from sfumato.report import Report, Step
 
 LISTEN = 0.6  # share of the steps after which alpha is averaged
 EVERY = 10  # steps between two reports
+SAVE_AFTER = 10.0  # seconds between two checkpoints
 
 
 @dataclass(frozen=True)
@@ -46,12 +51,21 @@ class Fitted:
     weights: dict[str, Tensor]
 
 
+class Checkpoint(Protocol):
+    """Where a fit under way is kept, so that a killed run goes on from it. `get` answers None if nothing is kept."""
+
+    def get(self) -> Mapping[str, Tensor] | None: ...
+
+    def put(self, state: dict[str, Tensor]) -> None: ...
+
+
 def fit(
     evidence: Evidence,
     settings: MatteSettings,
     generator: torch.Generator,
     report: Report,
     warm: dict[str, Tensor] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Fitted:
     """Fit the three networks to one picture.
 
@@ -65,6 +79,7 @@ def fit(
     Args:
         generator: Of the CPU; noise and weights come from it. The same seed for all frames of a shot.
         warm: Weights to start from, of a network of the same shape.
+        checkpoint: Kept every few seconds; a fit that goes on from one ends as if it had never stopped.
     """
     device = evidence.picture.device
     networks = MatteNetworks()
@@ -78,9 +93,15 @@ def fit(
     optimiser = torch.optim.Adam(networks.parameters(), lr=settings.rate)
     unknown = ((evidence.trimap > 0) & (evidence.trimap < 1)).float()
     total = torch.zeros_like(evidence.trimap)
-    squares, count = torch.zeros_like(total), 0
+    squares = torch.zeros_like(total)
+    first, saved = 0, time.monotonic()
+    kept = checkpoint.get() if checkpoint else None
+    if kept is not None:
+        first = _restore(kept, networks, optimiser, generator)
+        total, squares = kept["total"].to(device), kept["squares"].to(device)
     terms: dict[str, Tensor] = {}
-    for step in range(steps):
+    listening = min(math.ceil(LISTEN * steps), steps - 1)
+    for step in range(first, steps):
         done = step / steps
         for group in optimiser.param_groups:
             group["lr"] = settings.rate * min(1, (step + 1) / 20) * min(1, 0.1 + 0.9 * (1 - done) / (1 - LISTEN))
@@ -92,15 +113,46 @@ def fit(
         optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         optimiser.step()
-        if done >= LISTEN:
+        if step >= listening:
             heard = alpha.detach().clamp(0, 1)
-            total, squares, count = total + heard, squares + heard**2, count + 1
+            total, squares = total + heard, squares + heard**2
+        if checkpoint and time.monotonic() - saved > SAVE_AFTER:
+            saved = time.monotonic()
+            checkpoint.put(_state(step + 1, networks, optimiser, generator) | {"total": total, "squares": squares})
         if step % EVERY == 0:
             report(Step("prior", step, steps, loss=float(loss.detach())))
+    count = steps - listening
     mean = total / count
     spread = (squares / count - mean**2).clamp_min(0).sqrt()
     weights = {name: value.detach().cpu().contiguous() for name, value in networks.state_dict().items()}
     return Fitted(mean, spread, {name: float(value.detach()) for name, value in terms.items()}, weights)
+
+
+def _state(
+    step: int, networks: MatteNetworks, optimiser: torch.optim.Optimizer, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Everything a fit needs to go on after `step` steps, as plain tensors."""
+    kept = {"step": torch.tensor(step), "generator": generator.get_state()}
+    for name, parameter in networks.named_parameters():
+        kept[f"weight.{name}"] = parameter.detach()
+        kept |= {f"{key}.{name}": value for key, value in optimiser.state[parameter].items()}
+    return kept
+
+
+def _restore(
+    kept: Mapping[str, Tensor], networks: MatteNetworks, optimiser: torch.optim.Optimizer, generator: torch.Generator
+) -> int:
+    """Put a kept state back; the number of steps it has done."""
+    keys = ("step", "exp_avg", "exp_avg_sq")  # of Adam
+    for name, parameter in networks.named_parameters():
+        parameter.data.copy_(kept[f"weight.{name}"])
+        optimiser.state[parameter] = {
+            key: kept[f"{key}.{name}"].clone().to(parameter.device if key != "step" else "cpu") for key in keys
+        }
+        for key in keys[1:]:  # as the optimiser lays them out
+            optimiser.state[parameter][key] = torch.empty_like(parameter).copy_(optimiser.state[parameter][key])
+    generator.set_state(kept["generator"])
+    return int(kept["step"])
 
 
 def as_light(seen: Tensor) -> Tensor:

@@ -129,6 +129,7 @@ class _Shot:
             lambda step: self.report(replace(step, frame=frame)),
             motion=motion,
             warm=warm or None,
+            checkpoint=_Flight(self.store, f"flight-{frame}") if self.store else None,
             device=self.device,
         )
 
@@ -146,6 +147,19 @@ class _Shot:
             a, b = (i.image if i.coded else as_seen(i.image) for i in (self.input(before), self.input(after)))
             self._motion[before] = estimate_motion(a, b), estimate_motion(b, a)
         return self._motion[before]
+
+
+class _Flight:
+    """The fit of one frame in a store. The frame and how it began decide the name: nothing else can differ."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        self._store, self._name = store, name
+
+    def get(self) -> Mapping[str, Tensor] | None:
+        return self._store.get(self._name)
+
+    def put(self, state: dict[str, Tensor]) -> None:
+        self._store.put(self._name, state)
 
 
 def _forget(kept: dict[int, FrameInput] | dict[int, tuple[Tensor, Tensor]]) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sfumato.errors import RequestError
 from sfumato.matte.classical import Guess, Problem, Solved, solve_classical
-from sfumato.matte.fit import Evidence, Fitted, fit
+from sfumato.matte.fit import Checkpoint, Evidence, Fitted, fit
 from sfumato.matte.foreground import estimate_foreground
 from sfumato.matte.settings import MatteSettings
 from sfumato.matte.trimap import unknown_box
@@ -83,6 +83,7 @@ def solve_among(
     *,
     motion: Sequence[tuple[Tensor, Tensor]] = (),
     warm: dict[str, Tensor] | None = None,
+    checkpoint: Checkpoint | None = None,
     device: torch.device | None = None,
 ) -> Matte:
     """Solve I = alpha F + (1 - alpha) B for one of some consecutive frames, all of them together.
@@ -95,6 +96,7 @@ def solve_among(
         report: Who is told; may raise `Cancelled`.
         motion: Between each frame and the next, ahead and back, (2, H, W) pixels; see `Problem`.
         warm: Another frame's `Matte.state`.
+        checkpoint: Where the prior's fit is kept while it is under way.
         device: Where to compute; None is where the image is.
 
     Raises:
@@ -120,7 +122,7 @@ def solve_among(
         stats["iterations"] = solved.iterations
         if settings.prior:
             evidence = crop.evidence(problem, solved, settings)
-            fitted = fit(evidence, settings, generator, report, warm)
+            fitted = fit(evidence, settings, generator, report, warm, checkpoint)
             solved = solve_classical(problem, report, crop.guess(solved, evidence, fitted, settings), solved.alpha)
             stats |= {"iterations": solved.iterations, "prior_steps": settings.warm_steps if warm else settings.steps}
             stats |= {f"loss_{name}": value for name, value in fitted.losses.items()}
