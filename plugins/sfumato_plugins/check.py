@@ -214,5 +214,5 @@ def _room(tool: Tool, job: Job, files: Files, plate: Part) -> list[Problem]:
     free = shutil.disk_usage(folder).free
     if wanted <= free:
         return []
-    what = f"{wanted / 2**30:.1f} GiB may be needed in {folder}, {free / 2**30:.1f} GiB are free"
+    what = f"{-(-wanted // 2**20):,} MiB may be needed in {folder}, {free // 2**20:,} MiB are free"
     return [Problem(f"outputs.{tool.main_output.name}", what, "make room, or write --compact or --alpha-only")]

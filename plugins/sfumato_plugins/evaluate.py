@@ -12,6 +12,8 @@ from sfumato_plugins.frames import Pattern, format_frames, parse_frames
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from sfumato.plate import Plate
+
 
 def evaluate_matte(alpha: str, truth: str, trimap: str, frames: str | None = None) -> dict[str, Any]:
     """Errors of a still or a shot over the trimap's unknown region, in the units of the published tables.
@@ -27,9 +29,11 @@ def evaluate_matte(alpha: str, truth: str, trimap: str, frames: str | None = Non
 
     patterns = {"alpha": Pattern(alpha), "truth": Pattern(truth), "trimap": Pattern(trimap)}
     wanted = parse_frames(frames) if frames else patterns["alpha"].on_disk()
+    if not wanted:
+        raise JobError(Problem("--alpha", "not one file is there", f"looked for  {patterns['alpha'].text}", 3))
     problems = []
     for name, pattern in patterns.items():
-        lost = pattern.missing(wanted) if wanted else (1,)
+        lost = pattern.missing(wanted)
         if lost:
             hint = f"looked for  {pattern.at(lost[0])}\nfound       {format_frames(pattern.on_disk()) or 'nothing'}"
             problems.append(Problem(f"--{name}", f"no frame {format_frames(lost)}", hint, 3))
@@ -51,4 +55,14 @@ def _read(alpha: str, truth: str, trimap: str) -> tuple[Tensor, Tensor, Tensor]:
         what = f"{truth} is {true.display.width} x {true.display.height}, "
         what += f"{alpha} is {solved.display.width} x {solved.display.height}"
         raise RequestError(what, "compare pictures of one size")
+    for path, picture in ((alpha, solved), (truth, true)):
+        if "A" not in picture.channels and _coloured(picture):
+            raise RequestError(f"{path} is a colour picture without alpha", "give a file with A, or a grey picture")
     return solved.matte(), onto(true, solved.data).matte(), classify(onto(painted, solved.data).matte())
+
+
+def _coloured(picture: Plate) -> bool:
+    if not {"R", "G", "B"} <= set(picture.channels):
+        return False
+    rgb = picture.rgb()
+    return bool((rgb.amax(0) - rgb.amin(0) > 1 / 128).any())

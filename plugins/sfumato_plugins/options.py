@@ -45,9 +45,16 @@ def _add(group: argparse._ArgumentGroup, parameter: Parameter) -> None:
         dest=dest,
         type=kinds.get(type(parameter), str),
         choices=parameter.options if isinstance(parameter, Choice) else None,
-        metavar=getattr(parameter, "unit", "").upper() or ("LIST" if isinstance(parameter, Several) else None),
+        metavar=_metavar(parameter),
         help=f"{parameter.help} (default: {said})".replace("%", "%%"),
     )
+
+
+def _metavar(parameter: Parameter) -> str | None:
+    """What stands for the value in --help; None where argparse lists the choices."""
+    if isinstance(parameter, Choice):
+        return None
+    return getattr(parameter, "unit", "").upper() or ("LIST" if isinstance(parameter, Several) else "N")
 
 
 def _words(text: str) -> list[str]:

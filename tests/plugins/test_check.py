@@ -115,7 +115,7 @@ def test_a_disk_too_small_is_seen_before(shot, monkeypatch):
 
     usage = collections.namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1, 1, 1000))
-    assert "GiB are free" in found(shot.write([1]).job("1"))["outputs.matte"][1]
+    assert "1 MiB may be needed" in found(shot.write([1]).job("1"))["outputs.matte"][1]
 
 
 def test_checking_imports_no_torch(shot):

@@ -193,3 +193,18 @@ def test_threads_and_memory_are_set_unless_the_user_has(monkeypatch):
         "GOMP_SPINCOUNT": "0",
         "MALLOC_ARENA_MAX": "2",
     }
+
+
+def test_evaluate_refuses_a_colour_picture_and_names_what_is_missing(command_line, shot):
+    shot.write([1])
+    pair = ("--truth", shot.trimap, "--trimap", shot.trimap)
+    colour = command_line("evaluate", "matte", "--alpha", shot.plate, *pair)
+    assert (colour.returncode, "colour picture without alpha" in colour.stderr) == (2, True)
+    nothing = command_line("evaluate", "matte", "--alpha", "nothing.exr", *pair)
+    assert nothing.returncode == 3
+    assert "--alpha: not one file is there" in nothing.stderr
+    assert "--truth" not in nothing.stderr
+
+
+def test_help_names_no_inner_names(command_line):
+    assert "PARAM_" not in command_line("matte", "--help").stdout
