@@ -110,7 +110,7 @@ def commands():
     """Every `sfumato ...` line of the README's code blocks, with continued lines joined."""
     for block in re.findall(r"^```\w*\n(.*?)^```", README, re.MULTILINE | re.DOTALL):
         for line in block.replace("\\\n", " ").splitlines():
-            for command in line.partition("#")[0].split("&&"):
+            for command in line.partition(" #")[0].split("&&"):
                 words = shlex.split(command)
                 if words and words[0].rpartition("/")[2] == "sfumato":
                     yield words[1:]
