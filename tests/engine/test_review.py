@@ -90,6 +90,7 @@ def test_frames_to_look_at_first_are_the_worst_of_each_number():
     rows = [{"frame": i, "residual": 0.01 * i, "confidence": 0.5 + 0.1 * (i != 2), "chatter": None} for i in range(5)]
     assert [frame for frame, _ in look_first(rows, 2)] == [4, 2]
     assert look_first([{"frame": 3}], 4) == [(3, "the first frame")]
+    assert look_first([{"frame": 3, "residual": 2e-8}], 4) == [(3, "the first frame")]
 
 
 def test_gamma_five_lifts_the_black_and_a_fifth_opens_the_white():

@@ -152,13 +152,16 @@ REASONS = (  # number, whether more is worse, what to say of it
     ("confidence", False, "least sure, {:.2f} in the band"),
 )
 
+PLAIN = {"residual": 5e-4}  # below this a number is no reason to look
+
 
 def look_first(rows: Sequence[Mapping[str, Any]], most: int) -> list[tuple[int, str]]:
     """The frames a supervisor should see first and why: the worst of each number in turn, then the first frame."""
     found: dict[int, str] = {}
     for rank in range(len(rows)):
         for name, more, sentence in REASONS:
-            valued = [row for row in rows if row.get(name) is not None and math.isfinite(row[name])]
+            least = PLAIN.get(name, -math.inf)
+            valued = [row for row in rows if row.get(name) is not None and least <= row[name] < math.inf]
             valued.sort(key=lambda row: row[name], reverse=more)
             if rank < len(valued) and len(found) < most and valued[rank]["frame"] not in found:
                 place = "" if rank == 0 else f"no. {rank + 1}: "
