@@ -49,7 +49,7 @@ def space_of(image: Said, config: Config) -> tuple[str | None, str]:
     if image.metadata.get("acesImageContainerFlag") == 1:
         chromaticities = AP0.xy
     if chromaticities is None:
-        return config.first(REC709.names), "floats that name no space: taken as scene-linear Rec.709, not converted"
+        return config.first(REC709.names), "floats that name no space: taken as scene-linear Rec.709"
     known = recognise(chromaticities)
     if known is None:
         return None, "linear, with primaries that have no name"

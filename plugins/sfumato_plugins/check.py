@@ -164,7 +164,7 @@ def _headers(tool: Tool, job: Job) -> list[Problem]:
                 plates[frame] = part
             if part:
                 found += _size(item, read.path, part, plates.get(frame))
-    if plates:
+    if plates and not tool.parameter_problems(job.params):
         found += _room(tool, job, files, next(iter(plates.values())))
     return found
 

@@ -129,3 +129,8 @@ sys.exit(code or ("torch" in sys.modules) * 50)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout == "nothing is wrong with this job\n"
+
+
+def test_a_layer_that_is_none_is_a_sentence_and_not_a_crash(shot):
+    said = found(shot.write([1]).job("1", params={"quality": "preview", "layers": ["fg", "bgg"]}))
+    assert said["params.layers"][0] == 2
