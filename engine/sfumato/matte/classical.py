@@ -25,12 +25,11 @@ class ClassicalSettings:
     alike: float = 0.002  # weight of a link between look-alike pixels
     alike_count: int = 5  # links a pixel asks for
     alike_position: float = 0.05  # what the picture's long side counts for against one colour unit
-    alike_time: float = 0.0  # what a frame counts for
     known: float = 0.005  # weight of the estimate from known colours
     known_count: int = 7  # known colours taken from each side
     known_position: float = 20.0
     ridge: float = 3e-4  # of the blend weights
-    motion: float = 0.02  # weight of a link along the motion to the frame before and after
+    motion: float = 0.05  # weight of a link along the motion to the frame before and after
     motion_tolerance: float = 0.05  # colour difference at which such a link holds half as firmly
     agreement: float = 0.1  # alpha difference at which a link counts half in the rounds after the first
     rounds: int = 3  # 1: every link counts in full and colours come from the trimap alone
@@ -140,7 +139,8 @@ class Problem:
     def _links(self, motion: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor]:
         """Rows (unknown pixels), columns (any pixels) and weights of all links."""
         s = self.settings
-        mine = self._points(s.alike_position, s.alike_time)[self.pixels]
+        # Look-alikes come from a pixel's own frame: how many frames are solved together must not change an answer.
+        mine = self._points(s.alike_position, ALONE)[self.pixels]
         alike = nearest(mine, mine, s.alike_count + 1)[:, 1:]
         weight = s.alike * (1 - (mine[alike] - mine[:, None]).abs().sum(2)).clamp_min(0)
         rows = self.pixels.repeat_interleave(alike.shape[1])
@@ -157,7 +157,7 @@ class Problem:
         """The estimate from known colours, with `flat` (N,) saying which pixels are known to be 0 and 1."""
         s = self.settings
         # A few strokes say what colours there are, not where: the less is known, the less its place counts.
-        place = s.known_position * min(1.0, (len(flat) - self.count) / self.count)
+        place = s.known_position * min(1.0, 3 * (len(flat) - self.count) / self.count) ** 2
         points = self._points(place, ALONE)
         return sample_sides(self.colour, points, flat, self.pixels, s.known_count, s.ridge, self.clean)
 
