@@ -26,6 +26,7 @@ class ClassicalSettings:
     alike_count: int = 5  # links a pixel asks for
     alike_position: float = 0.05  # what the picture's long side counts for against one colour unit
     known: float = 0.005  # weight of the estimate from known colours
+    known_clean: float = 0.5  # the same where the background is given, so that only one side is a guess
     known_count: int = 7  # known colours taken from each side
     known_position: float = 20.0
     ridge: float = 3e-4  # of the blend weights
@@ -187,8 +188,9 @@ class Problem:
         """The equations; with an alpha (n,) from the round before, and with another estimator's belief."""
         local, local_diagonal, local_known = self.local
         linked, linked_diagonal, linked_known = self._linked(alpha)
-        h = self.settings.known * self.samples.contrast + FLOOR
-        rhs = self.settings.known * self.samples.contrast * self.samples.alpha + FLOOR / 2
+        known = self.settings.known if self.clean is None else self.settings.known_clean
+        h = known * self.samples.contrast + FLOOR
+        rhs = known * self.samples.contrast * self.samples.alpha + FLOOR / 2
         if guess is not None:
             w = guess.weight.flatten()[self.pixels]
             h, rhs = h + w, rhs + w * guess.alpha.flatten()[self.pixels]

@@ -17,6 +17,7 @@ from sfumato.matte.trimap import unknown_box
 from sfumato.report import Report, silent
 from sfumato.shapes import expect
 
+SMALLEST = 32  # side of the prior's picture, pixels: it is halved four times
 MARGIN = 1 / 8  # of the long side: known surroundings kept around the unknown band
 
 
