@@ -95,7 +95,7 @@ def test_one_side_unknown_of_still_gives_a_finite_matte(value: float) -> None:
 
 
 def test_flat_and_hdr_regions_do_not_break_the_solve() -> None:
-    image, trimap, alpha = scene(3)
+    image, trimap, _ = scene(3)
     image[:, :, :, 30:] = 0.5
     image[:, :, 5:9, 5:40] = 40.0
     settings = ClassicalSettings()
