@@ -186,7 +186,7 @@ class Crop:
         parts = [self.image, self.feature, self.trimap, solved.alpha, sure, fore, back]
         parts += [] if self.clean is None else [self.clean]
         scale = min(1.0, settings.size / max(self.image.shape[-2:]))
-        height, width = (max(16, round(n * scale)) for n in self.image.shape[-2:])
+        height, width = (max(SMALLEST, round(n * scale)) for n in self.image.shape[-2:])
         small = (nnf.adaptive_avg_pool2d(part[one], (height, width)) for part in parts)
         light, picture, trimap, alpha, sure, fore, back, *clean = small
         # A reduced pixel stays known only if its whole footprint is.
