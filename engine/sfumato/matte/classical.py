@@ -29,6 +29,7 @@ class ClassicalSettings:
     known_clean: float = 0.5  # the same where the background is given, so that only one side is a guess
     known_count: int = 7  # known colours taken from each side
     known_position: float = 20.0
+    slack: float = 0.0  # of the searches: how much farther than the true neighbour one may be, as a share
     ridge: float = 3e-4  # of the blend weights
     motion: float = 0.05  # weight of a link along the motion to the frame before and after
     motion_tolerance: float = 0.05  # colour difference at which such a link holds half as firmly
@@ -142,7 +143,7 @@ class Problem:
         s = self.settings
         # Look-alikes come from a pixel's own frame: how many frames are solved together must not change an answer.
         mine = self._points(s.alike_position, ALONE)[self.pixels]
-        alike = nearest(mine, mine, s.alike_count + 1)[:, 1:]
+        alike = nearest(mine, mine, s.alike_count + 1, s.slack)[:, 1:]
         weight = s.alike * (1 - (mine[alike] - mine[:, None]).abs().sum(2)).clamp_min(0)
         rows = self.pixels.repeat_interleave(alike.shape[1])
         links = [(rows, self.pixels[alike.flatten()], weight.flatten())]
@@ -160,7 +161,7 @@ class Problem:
         # A few strokes say what colours there are, not where: the less is known, the less its place counts.
         place = s.known_position * min(1.0, 3 * (len(flat) - self.count) / self.count) ** 2
         points = self._points(place, ALONE)
-        return sample_sides(self.colour, points, flat, self.pixels, s.known_count, s.ridge, self.clean)
+        return sample_sides(self.colour, points, flat, self.pixels, s.known_count, s.ridge, self.clean, s.slack)
 
     def palette(self) -> tuple[Tensor, Tensor]:
         """(T, 3, H, W) twice: the picture, with unknown pixels as the known foreground, or background, nearest."""

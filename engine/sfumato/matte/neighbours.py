@@ -14,13 +14,14 @@ from sfumato.matte.color_line import symmetric_inverse
 BLOCK = 1 << 26  # distances held at once by the exhaustive search on a GPU
 
 
-def nearest(points: Tensor, queries: Tensor, k: int) -> Tensor:
+def nearest(points: Tensor, queries: Tensor, k: int, slack: float = 0.0) -> Tensor:
     """The k nearest points of each query, by Euclidean distance.
 
     Args:
         points: float32 (N, D).
         queries: float32 (M, D).
         k: How many; fewer come back where there are fewer points.
+        slack: How much farther than the true one a neighbour may be, as a share; on the CPU this saves time.
 
     Returns:
         int64 (M, min(k, N)) indices into points, nearest first.
@@ -35,7 +36,7 @@ def nearest(points: Tensor, queries: Tensor, k: int) -> Tensor:
     from scipy.spatial import cKDTree
 
     tree = cKDTree(points.numpy(), balanced_tree=False, compact_nodes=False)
-    found = tree.query(queries.numpy(), k, workers=-1)[1]
+    found = tree.query(queries.numpy(), k, eps=slack, workers=-1)[1]
     return torch.from_numpy(found).view(queries.shape[0], k)
 
 
@@ -87,6 +88,7 @@ def sample_sides(
     count: int,
     ridge: float,
     clean: Tensor | None = None,
+    slack: float = 0.0,
 ) -> Samples:
     """Alpha of some pixels from the known colours most like them on either side.
 
@@ -101,6 +103,7 @@ def sample_sides(
         count: Known pixels taken from each side.
         ridge: See `blend_weights`.
         clean: (N, 3) the background of every pixel, where it is known.
+        slack: See `nearest`.
     """
     sides = []
     for value in (1, 0):
@@ -111,7 +114,7 @@ def sample_sides(
         if len(known) == 0:  # nothing known on this side: the pixel's own colour, which says nothing
             sides.append(colour[queries][:, None].expand(-1, count, -1))
             continue
-        sides.append(colour[known[nearest(points[known], points[queries], count)]])
+        sides.append(colour[known[nearest(points[known], points[queries], count, slack)]])
     weights = blend_weights(colour[queries], torch.cat(sides, 1), ridge)
     k = sides[0].shape[1]
     share = weights[:, :k].sum(1)

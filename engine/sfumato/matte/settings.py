@@ -30,7 +30,7 @@ class MatteSettings:
 
 
 PRESETS = {
-    "preview": MatteSettings("preview", ClassicalSettings(rounds=1), neighbours=0, prior=False),
+    "preview": MatteSettings("preview", ClassicalSettings(rounds=1, slack=1.0), neighbours=0, prior=False),
     "standard": MatteSettings("standard"),
     "final": MatteSettings("final", neighbours=2, size=224, steps=240, warm_steps=60),
 }
