@@ -194,13 +194,15 @@ class Crop:
         return Evidence(light, picture, trimap, alpha, sure, fore, back, self.coded, *clean)
 
     def guess(self, solved: Solved, evidence: Evidence, fitted: Fitted, settings: MatteSettings) -> Guess:
-        """The prior's change of alpha, brought to full size; believed where it has settled."""
+        """The prior's change of alpha, brought to full size; believed where it has settled, and the less the
+        smaller its picture was: it cannot know about detail it has not seen."""
         size = self.image.shape[-2:]
         change = nnf.interpolate(fitted.alpha - evidence.alpha, size, mode="bilinear", align_corners=False)
         settled = nnf.interpolate(1 / (1 + (fitted.spread / 0.05) ** 2), size, mode="bilinear", align_corners=False)
         alpha, weight = solved.alpha.clone(), torch.zeros_like(solved.alpha)
         alpha[self.centre] = (alpha[self.centre] + change[0]).clamp(0, 1)
-        weight[self.centre] = settings.belief * settled[0]
+        detail = evidence.alpha.shape[-2] * evidence.alpha.shape[-1] / (size[0] * size[1])
+        weight[self.centre] = settings.belief * min(1.0, detail) * settled[0]
         return Guess(alpha, weight)
 
     def confidence(self, solved: Solved, fitted: Fitted | None) -> Tensor:
