@@ -128,3 +128,17 @@ def test_odd_sizes_are_fine(size: tuple[int, int]) -> None:
     matte = solve_matte(given.image, given.trimap, SMALL)
     assert matte.alpha.shape == (1, height, width)
     assert torch.isfinite(matte.foreground).all()
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
+@pytest.mark.parametrize("quality", ["preview", "standard"])
+def test_a_gpu_answers_like_the_cpu(quality: str) -> None:
+    settings = replace(preset(quality), steps=6, warm_steps=1, size=32)
+    numbers = [0, 1, 2]
+    answers = []
+    for device in ("cpu", "cuda"):
+        solved = solve_shot(numbers, numbers, numbers, frame, settings, radius=1, device=torch.device(device))
+        answers.append({number: matte.alpha for number, matte in solved})
+    for number in numbers:
+        assert (answers[0][number] - answers[1][number]).abs().mean() < 2e-3
