@@ -62,6 +62,7 @@ def test_a_fit_that_was_killed_ends_like_one_that_was_not(stop: int, monkeypatch
     resumed = fit(evidence(), SETTINGS, seeded(), silent, checkpoint=memory)
     assert torch.equal(resumed.alpha, whole.alpha)
     assert torch.equal(resumed.spread, whole.spread)
+    assert resumed.losses == whole.losses
     assert all(torch.equal(resumed.weights[name], value) for name, value in whole.weights.items())
 
 
