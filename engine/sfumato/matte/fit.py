@@ -74,8 +74,8 @@ def fit(
     and the compositing equation where it does not.
     # Differs from the paper: alpha is the classical answer plus the network's change of it, held to it where it is
     # sure of itself (the paper starts from nothing; measured at 160 px: two to ten times the classical error);
-    # the layers are pulled weakly towards known colours; alpha is averaged over the last steps, because it drifts while the loss
-    # still falls.
+    # the layers are pulled weakly towards known colours; alpha is averaged over the last steps,
+    # because it drifts while the loss still falls.
 
     Args:
         generator: Of the CPU; noise and weights come from it. The same seed for all frames of a shot.
