@@ -9,6 +9,7 @@ TEMPER = 0.6  # channels, even opponent ones, are no independent witnesses
 STRETCH = 0.4  # standard deviation of alpha's error
 GIVEN = 0.3  # weight of the alpha that was given against each of the others
 CONTRAST = 0.15  # the vote counts where an alpha error of this size would throw F out of the foreground's own spread
+SOLID, HOLLOW = 2.0, 5.0  # log-odds that a pixel is wholly subject: SOLID logit(alpha) - HOLLOW, so even at 0.92
 TOWARDS_ONE = (0.2, 0.4, 0.6, 0.75, 0.87, 0.95)  # other alphas, as shares of the way; finer near 1: a bright sky shows
 TOWARDS_NONE = (1 / 3, 2 / 3)
 
@@ -77,7 +78,24 @@ def doubted_foreground(
     throw = CONTRAST * (mean - mean_b) / a.clamp(min=0.5)
     odds = (throw.square() / (variance + overall[1])).mean(0, keepdim=True)
     gate = odds / (1 + odds)
-    return torch.lerp(solved, voted, gate), (1 - weights[0] / total) * gate
+    sure = _solid(a, mean - mean_b, variance, solid - as_given)
+    keep = (1 - weights[0] / total) * gate
+    return torch.lerp(torch.lerp(solved, voted, gate), image, sure), keep + (1 - keep) * sure
+
+
+def _solid(alpha: Tensor, contrast: Tensor, variance: Tensor, evidence: Tensor) -> Tensor:
+    """Probability (1, N) that a pixel shows the subject alone although alpha says a little less than 1.
+
+    Subjects are mostly solid and mattes mostly a hair below 1 there; taking that hair's share of a bright sky out of a
+    dark leaf leaves black. Not where it would show: where that share is more than the subject's own variation.
+
+    Args:
+        contrast, variance: Foreground less background, and the foreground's variance, (3, N).
+        evidence: Log-likelihood of a solid pixel over that of the given alpha; only held against, never for.
+    """
+    share = ((1 - alpha) * contrast).square() / variance
+    odds = SOLID * torch.logit(alpha, 1e-6) - HOLLOW - share.mean(0, keepdim=True) + evidence.clamp(max=0)
+    return odds.sigmoid()
 
 
 def _floored(colour: Colour) -> Tensor:
