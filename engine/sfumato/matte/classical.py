@@ -116,17 +116,19 @@ class Problem:
         self.size, self.extent = (n["T"], n["H"], n["W"]), extent or max(n["H"], n["W"])
         if self.count:
             rows, columns, values = matting_laplacian(image, self.unknown.view(self.size), settings.epsilon)
-            self.local = self._reduced(rows, columns, values)
+            self.local = self._reduced(rows, columns, values, ordered=True)
             self.links = self._links(motion)
             self.samples = self._sample(flat)
 
-    def _reduced(self, rows: Tensor, columns: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _reduced(
+        self, rows: Tensor, columns: Tensor, values: Tensor, ordered: bool = False
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """A matrix over pixels as its unknown block, that block's diagonal, and its product with the known alpha."""
         row, inside = self.place[rows], self.unknown[columns]
         known = torch.zeros(self.count, device=values.device).index_add_(0, row, values * self.known_alpha[columns])
         on = rows == columns
         diagonal = torch.zeros(self.count, device=values.device).index_add_(0, row[on], values[on])
-        block = csr(row[inside], self.place[columns[inside]], values[inside], (self.count, self.count))
+        block = csr(row[inside], self.place[columns[inside]], values[inside], (self.count, self.count), ordered)
         return block, diagonal, known
 
     def _points(self, position: float, time: float) -> Tensor:

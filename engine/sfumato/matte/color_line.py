@@ -1,11 +1,13 @@
 """The matting Laplacian: in a small window, colours of foreground and background lie on two lines."""
 
+import itertools
+
 import torch
 from torch import Tensor
 
 from sfumato.shapes import expect
 
-CHUNK = 1 << 18  # windows worked on at once: bounds the memory at any picture size
+CHUNK = 1 << 17  # windows worked on at once: bounds the memory at any picture size
 
 
 def symmetric_inverse(m: Tensor) -> Tensor:
@@ -33,39 +35,51 @@ def matting_laplacian(image: Tensor, unknown: Tensor, epsilon: float) -> tuple[T
 
     Returns:
         rows, columns: int64 (N,) pixel indices into the flattened (T, H, W); rows are unknown pixels.
-        values: float32 (N,). Entries at the same place add up.
+        values: float32 (N,), in the order of rows and of columns within a row, one to a place.
     """
     n = expect("image", image, "T C H W", C=3)
     width = n["W"]
-    near = torch.nn.functional.max_pool2d(unknown[:, None].float(), 3, 1, 1)[:, 0] > 0
-    inside = torch.zeros_like(near)
-    inside[:, 1:-1, 1:-1] = True
-    centres = torch.nonzero((near & inside).flatten())[:, 0]
-    dy, dx = torch.meshgrid(torch.arange(-1, 2), torch.arange(-1, 2), indexing="ij")
-    around = (dy * width + dx).flatten().to(image.device)
-    colours = image.permute(0, 2, 3, 1).reshape(-1, 3)
     flat = unknown.flatten()
-    # A pair of pixels meets in up to nine windows: adding them up by their offset keeps 25 values a row, not 81.
-    offsets = (around[None, :] - around[:, None]).flatten()
-    steps = (dy.flatten()[None] - dy.flatten()[:, None]).flatten().to(image.device)
-    slot = (steps + 2) * 5 + (offsets - steps * width) + 2
-    place = torch.cumsum(flat, 0) - 1
-    count = int(flat.sum())
-    stencil = torch.zeros(count * 25, device=image.device)
-    for chunk in torch.split(centres, CHUNK):
-        pixels = chunk[:, None] + around
-        c = colours[pixels].double()  # a window on one colour line has a covariance that float32 cannot invert
-        c = c - c.mean(1, keepdim=True)
-        covariance = c.transpose(1, 2) @ c / 9 + torch.eye(3, dtype=c.dtype, device=c.device) * (epsilon / 9)
-        affinity = (1 + c @ symmetric_inverse(covariance) @ c.transpose(1, 2)) / 9
-        values = (torch.eye(9, device=c.device) - affinity).float().reshape(-1, 81)
-        rows = pixels.repeat_interleave(9, dim=1)
-        keep = flat[rows]
-        target = place[rows] * 25 + slot
-        stencil.index_add_(0, target[keep], values[keep])
-    pixels = torch.nonzero(flat)[:, 0]
+    place = torch.where(flat, torch.cumsum(flat, 0) - 1, int(flat.sum()))  # known pixels share one row, thrown away
+    stencil = torch.zeros(25, int(flat.sum()) + 1, device=image.device)
+    channels = image.transpose(0, 1).reshape(3, -1)
+    around = [(dy, dx, dy * width + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+    for centres in torch.split(_centres(unknown), CHUNK):
+        # A window on one colour line has a covariance that float32 cannot invert.
+        colours = [channels[:, centres + step].double() for *_, step in around]
+        mean = torch.stack(colours).mean(0)
+        colours = [c - mean for c in colours]
+        solved = _solved(colours, epsilon)
+        rows = [place[centres + step] for *_, step in around]
+        for i, j in itertools.combinations_with_replacement(range(9), 2):
+            value = (float(i == j) - (1 + (solved[i] * colours[j]).sum(0)) / 9).float()
+            # A pair of pixels meets in up to nine windows: added up by their offset they are 25 values a row, not 81.
+            slot = 12 + 5 * (around[j][0] - around[i][0]) + around[j][1] - around[i][1]
+            stencil[slot].index_add_(0, rows[i], value)
+            if i != j:
+                stencil[24 - slot].index_add_(0, rows[j], value)
+    values = stencil[:, :-1].t().contiguous()
     reach = torch.arange(25, device=image.device)
-    columns = pixels[:, None] + (reach // 5 - 2) * width + reach % 5 - 2
-    rows = pixels[:, None].expand(-1, 25)
-    kept = stencil.view(-1, 25) != 0
-    return rows[kept], columns[kept], stencil.view(-1, 25)[kept]
+    pixels = torch.nonzero(flat)
+    kept = values != 0
+    columns = pixels + (reach // 5 - 2) * width + reach % 5 - 2
+    return pixels.expand(-1, 25)[kept], columns[kept], values[kept]
+
+
+def _centres(unknown: Tensor) -> Tensor:
+    """Pixels (n,) of the flattened (T, H, W) whose window lies in the frame and holds an unknown pixel."""
+    near = torch.nn.functional.max_pool2d(unknown[:, None].float(), 3, 1, 1)[:, 0] > 0
+    near[:, (0, -1)] = False
+    near[:, :, (0, -1)] = False
+    return torch.nonzero(near.flatten())[:, 0]
+
+
+def _solved(colours: list[Tensor], epsilon: float) -> list[Tensor]:
+    """(S + eps/9 1)^-1 c for the nine centred colours c, (3, n) each, of every window with covariance S."""
+    r, g, b = torch.stack(colours).unbind(1)
+    pairs = ((r, r), (r, g), (r, b), (g, g), (g, b), (b, b))
+    rr, rg, rb, gg, gb, bb = ((x * y).sum(0) / 9 for x, y in pairs)
+    rr, gg, bb = rr + epsilon / 9, gg + epsilon / 9, bb + epsilon / 9
+    covariance = torch.stack([rr, rg, rb, rg, gg, gb, rb, gb, bb], 1).view(-1, 3, 3)
+    inverse = symmetric_inverse(covariance).permute(1, 2, 0).contiguous()
+    return [(inverse * c).sum(1) for c in colours]
