@@ -50,6 +50,7 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     command.add_argument("--methods", metavar="NAMES", help="sfumato,closed-form,knn,lbdm,cf-srgb (default: all)")
     command.add_argument("--scribbles", action="store_true", help="also with a few strokes for a trimap")
     command.add_argument("--cost", action="store_true", help="also seconds against pixels in the band")
+    command.add_argument("--steps", action="store_true", help="also what each thing done for speed buys")
     command.add_argument("--full", action="store_true", help="everything, however long; saves rows and resumes")
     command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     command.add_argument("--seed", type=int, default=0, metavar="N")
@@ -84,7 +85,6 @@ def _demo(args: argparse.Namespace, teller: Teller) -> int:
 
 def _bench(args: argparse.Namespace, teller: Teller) -> int:
     from sfumato_plugins.benches import matte
-    from sfumato_plugins.benches.table import METRICS, as_table
 
     document = matte.run(
         args.data,
@@ -98,11 +98,11 @@ def _bench(args: argparse.Namespace, teller: Teller) -> int:
         methods=args.methods.split(",") if args.methods else None,
         scribbles=args.scribbles,
         cost=args.cost,
+        steps=args.steps,
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
     if args.json:
         print(json.dumps(document, indent=1))
         return 0
-    print(as_table(document["rows"], ("case", "method", "trimap", "frames", *METRICS)))
-    print(as_table([{"method": name, **row} for name, row in document["means"].items()], ("method", *METRICS)))
+    print(matte.as_text(document))
     return 0

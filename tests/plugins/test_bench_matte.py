@@ -213,3 +213,12 @@ def test_the_document_is_whole_and_rows_are_kept(photographs: pathlib.Path, caps
     assert "closed-form" in matte.as_text(document)
     again = matte.run(photographs, **options)
     assert again["rows"] == document["rows"]
+
+
+def test_what_each_step_for_speed_buys_is_a_table(photographs: pathlib.Path):
+    document = matte.run(photographs, quality="preview", long=48, limit=1, methods=["sfumato"], steps=True)
+    told = {row["step"]: row["undone"] for row in document["steps"]}
+    assert told["threads"] == "one thread"
+    assert told["memory kept"] == "glibc's thresholds"
+    assert all(row["times"] == row["undone_seconds"] / row["seconds"] > 0 for row in document["steps"])
+    assert "one thread" in matte.as_text(document)

@@ -9,6 +9,7 @@ from sfumato_plugins.benches import extras, peers
 from sfumato_plugins.benches.cases import Case, Path
 from sfumato_plugins.benches.clips import find_clips
 from sfumato_plugins.benches.measure import Bench
+from sfumato_plugins.benches.steps import steps as time_steps
 from sfumato_plugins.benches.stills import find_stills
 from sfumato_plugins.benches.strokes import scribbled
 from sfumato_plugins.benches.table import METRICS, Rows, as_table, means
@@ -31,6 +32,7 @@ def run(
     methods: Sequence[str] | None = None,
     scribbles: bool = False,
     cost: bool = False,
+    steps: bool = False,
     rows: Path | None = None,
     say: Say = lambda line: None,
 ) -> dict[str, Any]:
@@ -46,6 +48,7 @@ def run(
         methods: Only these; default: sfumato and every peer that fits the case.
         scribbles: Also measure each still with a few strokes for a trimap, as "NAME scribbles".
         cost: Also time sfumato on one photograph at several sizes: seconds against pixels in the band.
+        steps: Also time the first photograph with each thing done for speed undone.
         rows: Where measured rows are kept; default ROWS_FILE in the current folder with `full`, else nowhere.
         say: Gets one line for each thing done, for people.
 
@@ -104,6 +107,9 @@ def run(
         document["scribbles"] = means(strokes)
     if cost:
         document["cost"] = extras.cost(Path(data), cases, quality, device, say)
+    stills = [case for case in cases if not case.linear]
+    if steps and stills:
+        document["steps"] = time_steps(Path(data), stills[0], quality, long, device, say)
     return document
 
 
@@ -129,6 +135,7 @@ def as_text(document: dict[str, Any]) -> str:
         ("foreground", ("case", "method", "psnr", "residual")),
         ("held", ("case", "frames", "sigma")),
         ("cost", ("case", "long", "pixels", "band", "seconds", "microseconds_a_band_pixel")),
+        ("steps", ("step", "undone", "seconds", "undone_seconds", "times")),
         ("targets", ("name", "value", "bound", "met")),
     ):
         if document.get(title):
