@@ -41,6 +41,7 @@ def demo_matte(out: str, *, quick: bool, quality: str | None, seed: int, teller:
     )
     job.save(os.path.join(out, "job.json"))
     done = run(job, teller=teller)
+    teller.say(f"demo: {len(done['computed']['main'])} frames computed, {len(done['kept']['main'])} kept from before")
     errors = evaluate_matte(job.outputs["matte"], shot.truth, shot.trimap)
     _page(job, done, shot.truth, teller)
     teller.say("demo: against the truth  " + "  ".join(f"{k} {v:.4g}" for k, v in errors.items() if v is not None))

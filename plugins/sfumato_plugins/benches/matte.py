@@ -60,11 +60,38 @@ def run(
     Raises:
         RequestError: nothing to measure in the folder, an unknown method, or PyMatting is missing.
     """
-    import sfumato
-    from sfumato.device import describe, pick_device
+    cases = _cases(Path(data), long, trimap)[:limit]
+    _check(data, cases, methods)
+    kept = Rows(rows or (Path(ROWS_FILE) if full else None))
+    bench = Bench(quality, long, full, device, seed, kept, say)
+    bench.warm_up(methods)
+    measured = [row for case in cases for row in bench.measure(case, methods)]
+    chosen = [method for method in ("sfumato", "closed-form") if not methods or method in methods]
+    strokes = [row for case in cases if scribbles for row in bench.measure(scribbled(case), chosen)]
+    ablated = [row for case in cases if not methods for row in bench.ablate(case)]
+    held = [bench.hold(case) for case in cases if full and case.clip and not methods]
+    linear = [case.name for case in cases if case.linear]
+    stills = [case for case in cases if not case.linear]
+    parts: dict[str, Any] = {
+        **_header(device),
+        "settings": {"quality": quality, "long": long, "trimap": trimap, "seed": seed, "pymatting": peers.version()},
+        "rows": measured + strokes,
+        "means": means(measured),
+        "ablations": ablated,
+        "foreground": bench.foregrounds,
+        "targets": targets(measured + strokes, linear, ablated, held, bench.foregrounds),
+        "held": held,
+        "scribbles": means(strokes) if strokes else None,
+        "cost": extras.cost(Path(data), cases, quality, device, say) if cost else None,
+        "steps": time_steps(Path(data), stills[0], quality, long, device, say) if steps and stills else None,
+    }
+    optional = ("held", "scribbles", "cost", "steps")
+    return {name: part for name, part in parts.items() if part or name not in optional}
+
+
+def _check(data: Path, cases: Sequence[Case], methods: Sequence[str] | None) -> None:
     from sfumato.errors import RequestError
 
-    cases = _cases(Path(data), long, trimap)[:limit]
     if not cases:
         raise RequestError(
             f"there is nothing to measure in {data}",
@@ -75,42 +102,13 @@ def run(
         raise RequestError(
             f"no method called {', '.join(sorted(unknown))}", "methods: sfumato, cf-srgb, closed-form, knn, lbdm"
         )
-    bench = Bench(quality, long, full, device, seed, Rows(rows or (Path(ROWS_FILE) if full else None)), say)
-    bench.warm_up(methods)
-    measured = [row for case in cases for row in bench.measure(case, methods)]
-    strokes = [
-        row
-        for case in cases
-        if scribbles
-        for row in bench.measure(
-            scribbled(case), [m for m in ("sfumato", "closed-form") if not methods or m in methods]
-        )
-    ]
-    ablated = [row for case in cases if not methods for row in bench.ablate(case)]
-    held = [bench.hold(case) for case in cases if full and case.clip and not methods]
-    document: dict[str, Any] = {
-        "bench": "matte",
-        "version": sfumato.__version__,
-        "device": describe(pick_device(device)),
-        "settings": {"quality": quality, "long": long, "trimap": trimap, "seed": seed, "pymatting": peers.version()},
-        "rows": measured + strokes,
-        "means": means(measured),
-        "ablations": ablated,
-        "foreground": bench.foregrounds,
-        "targets": targets(
-            measured + strokes, [case.name for case in cases if case.linear], ablated, held, bench.foregrounds
-        ),
-    }
-    if held:
-        document["held"] = held
-    if strokes:
-        document["scribbles"] = means(strokes)
-    if cost:
-        document["cost"] = extras.cost(Path(data), cases, quality, device, say)
-    stills = [case for case in cases if not case.linear]
-    if steps and stills:
-        document["steps"] = time_steps(Path(data), stills[0], quality, long, device, say)
-    return document
+
+
+def _header(device: str) -> dict[str, Any]:
+    import sfumato
+    from sfumato.device import describe, pick_device
+
+    return {"bench": "matte", "version": sfumato.__version__, "device": describe(pick_device(device))}
 
 
 def _cases(data: Path, long: int, trimap: int) -> list[Case]:
