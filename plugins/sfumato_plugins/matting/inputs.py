@@ -154,7 +154,14 @@ class ShotInputs:
 
     def _mask(self, name: str, frame: int, plate: Plate) -> Tensor | None:
         picture = self._picture(name, frame)
-        return None if picture is None else onto(picture, plate.data).matte().nan_to_num(0.0)
+        if picture is None:
+            return None
+        over = onto(picture, plate.data)
+        if "A" not in over.channels and {"R", "G", "B"} <= set(over.channels):
+            colours = over.rgb()
+            if bool((colours != colours[:1]).any()):
+                self._place.note(f"matte: {name} is a colour picture without an A; its R is taken")
+        return over.matte().nan_to_num(0.0)
 
     def over(self, frame: int) -> Tensor | None:
         """The background given for review, in the plate's space; only looked at, never solved with."""
@@ -175,6 +182,9 @@ class ShotInputs:
         if clean.space != plate.space:
             what = f"the clean plate is in {clean.space}, the plate in {plate.space}"
             raise RequestError(what, "deliver both in one space; both are taken to be in --colorspace when it is said")
+        if len(clean.channels) == 1:
+            what = f"the clean plate has one channel, {clean.channels[0]}, and no colours"
+            raise RequestError(what, "give the plate without the subject, not its matte or trimap")
         clean = onto(clean, plate.data)
         return fill_holes(clean.rgb(), clean.holes()).contiguous()
 
