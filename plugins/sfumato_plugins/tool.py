@@ -42,6 +42,7 @@ class Parameter:
 
     changes_result: False for what only says where or how fast (the device): such a parameter never makes a frame stale.
     group: The tab or fold it is drawn in.
+    when: Another parameter's name and the values of it that make this one matter; a panel greys it out otherwise.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Parameter:
     default: Any = None
     group: str = ""
     changes_result: bool = True
+    when: tuple[str, tuple[Any, ...]] | None = None
 
     def wrong(self, value: Any) -> str:
         """What is wrong with a value, in words; empty when nothing is."""

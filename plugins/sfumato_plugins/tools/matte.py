@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sfumato_plugins.place import Place
 
 ONLY_LOOKED_AT = frozenset({"over"})  # changes no result
+DESPILLING = ("despill", ("green", "blue"))  # what the other despill parameters wait for
 LAYERS = ("fg", "bg", "confidence", "trimap", "spill")
 
 
@@ -181,9 +182,10 @@ MATTE = Tool(
             "the screen's channel is held to this of the two others; max is gentler",
             "average",
             "Despill",
+            when=DESPILLING,
             options=("average", "max"),
         ),
-        Number("despill_strength", "Despill strength", "how much of the spill goes", 1, "Despill"),
+        Number("despill_strength", "Despill strength", "how much of the spill goes", 1, "Despill", when=DESPILLING),
         Choice(
             "rgb",
             "RGB",
@@ -192,7 +194,15 @@ MATTE = Tool(
             "Output",
             options=("premultiplied", "straight"),
         ),
-        Several("layers", "Layers", "written besides RGBA", ("fg", "bg", "confidence"), "Output", options=LAYERS),
+        Several(
+            "layers",
+            "Layers",
+            "written besides RGBA",
+            ("fg", "bg", "confidence"),
+            "Output",
+            when=("alpha_only", (False,)),
+            options=LAYERS,
+        ),
         Switch("alpha_only", "Alpha only", "write A and nothing else", False, "Output"),
         Switch("half", "Half", "16-bit floats for every channel", False, "Output"),
         Switch("compact", "Compact", "half colour, float alpha and confidence", False, "Output"),
