@@ -135,3 +135,29 @@ def test_ci_sets_threads_and_memory_and_asserts_the_cpu_build():
         assert word in script
     for word in ("MALLOC_MMAP_THRESHOLD_=1073741824", "MALLOC_TRIM_THRESHOLD_=17179869184"):
         assert word in script
+
+
+class Variables(dict):
+    """Environment variables as a rez package sees them while it is resolved."""
+
+    class Path(list):
+        """One that holds several folders."""
+
+    def __getattr__(self, name):
+        return self.setdefault(name, self.Path())
+
+    def __setattr__(self, name, value):
+        self[name] = value
+
+
+def test_the_rez_package_is_this_version_and_names_the_folders_of_a_wheel(packages):
+    env = Variables()
+    package = {"env": env}
+    exec((ROOT / "packaging/rez/package.py").read_text(), package)
+    package["commands"]()
+    assert f"-{package['version']}-" in packages[0].name
+    inside = {name.partition(".data/data/")[2].rpartition("/")[0] for name in zipfile.ZipFile(packages[0]).namelist()}
+    for variable, host in (("NUKE_PATH", "nuke"), ("MAYA_MODULE_PATH", "maya")):
+        assert env[variable] == [f"{{root}}/venv/share/sfumato/{host}"]
+        assert f"share/sfumato/{host}" in inside
+    assert env["SFUMATO_PYTHON"] == "{root}/venv/bin/python"
