@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import sfumato_plugins
-from sfumato_plugins.errors import JobError, Problem
+from sfumato_plugins.errors import JobError
+from sfumato_plugins.failure import failure
 from sfumato_plugins.options import add_options, job_from
 from sfumato_plugins.report import Teller, choose_teller, interruptible
 from sfumato_plugins.runtime import prepare_process
@@ -48,30 +49,16 @@ def _teller(args: argparse.Namespace) -> Teller:
 
 def _failed(error: BaseException, teller: Teller, as_json: bool) -> int:
     """Say what happened to whoever can do something about it, and give the exit code."""
-    code, problems = _kind(error)
-    if code == 1:
+    found = failure(error)
+    if found.bug:
         traceback.print_exception(type(error), error, error.__traceback__, file=sys.stderr)
-        problems = [Problem("", f"a bug in sfumato: {type(error).__name__}: {error}", "please report the lines above")]
-    text = "\n".join(str(problem) for problem in problems)
+    text = "\n".join(str(problem) for problem in found.problems)
     teller.fail(text)
     if type(teller) is Teller:
         print(text, file=sys.stderr)
     if as_json:
-        _print({"error": {"exit_code": code, "problems": [vars(p) for p in problems]}})
-    return code
-
-
-def _kind(error: BaseException) -> tuple[int, list[Problem]]:
-    if isinstance(error, JobError):
-        return error.exit_code, error.problems
-    if isinstance(error, KeyboardInterrupt):
-        return 130, [Problem("", "stopped by Ctrl-C")]
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return 4, [Problem("", f"out of memory: {error}", "close other programs, or use --quality preview", 4)]
-    code = getattr(error, "exit_code", 1)
-    if code == 1:
-        return 1, []
-    return code, [Problem("", getattr(error, "message", str(error)), getattr(error, "hint", ""), code)]
+        _print({"error": {"exit_code": found.code, "problems": [vars(p) for p in found.problems]}})
+    return found.code
 
 
 def _print(document: Any) -> None:
@@ -100,6 +87,10 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("where", help="the folder to put on a host's path")
     command.add_argument("host", choices=("nuke", "maya"))
     command.set_defaults(go=_where)
+    command = commands.add_parser("worker", description="What hosts start and talk to; see wire.py.")  # not listed
+    command.add_argument("--host", default="", help="who started it, for whoever waits for the same GPU")
+    command.add_argument("--idle", type=float, default=120.0, help="seconds a GPU is kept without work")
+    command.set_defaults(go=_worker)
     command = commands.add_parser("tools", help="the tools and their parameters")
     command.add_argument("--json", action="store_true", help="one JSON document on stdout")
     command.set_defaults(go=_tools)
@@ -201,10 +192,19 @@ def _doctor(args: argparse.Namespace, teller: Teller) -> int:
 
 
 def _where(args: argparse.Namespace, teller: Teller) -> int:
+    from sfumato_plugins.engine_python import write_marker
     from sfumato_plugins.install import host_folder
 
-    print(host_folder(args.host))
+    folder = host_folder(args.host)
+    write_marker()
+    print(folder)
     return 0
+
+
+def _worker(args: argparse.Namespace, teller: Teller) -> int:
+    from sfumato_plugins.worker import main as serve
+
+    return serve(args.host, args.idle)
 
 
 def _tools(args: argparse.Namespace, teller: Teller) -> int:

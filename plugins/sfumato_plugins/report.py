@@ -16,16 +16,23 @@ if TYPE_CHECKING:
 
 
 class Teller:
-    """Hears of progress and passes it on. This one passes nothing on; all of them stop when they were told to."""
+    """Hears of progress and passes it on. This one passes nothing on; all of them stop when they were told to.
+
+    frame: The frame that the progress being told is about, where there is one.
+    """
 
     def __init__(self) -> None:
         self.stopped = ""
+        self.frame: int | None = None
 
     def say(self, text: str) -> None:
         """A sentence worth a line: what is computed and why, which colour space was assumed."""
 
     def progress(self, share: float, text: str) -> None:
         """How much is done, 0 to 1, never falling."""
+
+    def made(self, frame: int, view: str | None, files: tuple[str, ...]) -> None:
+        """A frame's files are complete on disk and in the books."""
 
     def fail(self, text: str) -> None:
         """Why nothing comes of it."""
@@ -126,7 +133,13 @@ class Progress:
         within = min(step.step / step.of, 1.0) if step.of else 0.0
         self._tell(self._finished + 0.95 * within, f"{step.phase} {step.step}/{step.of}", step.frame)
 
+    def made(self, frame: int, view: str | None, files: tuple[str, ...]) -> None:
+        """A frame was computed and its files are complete."""
+        self._teller.made(frame, view, files)
+        self.done(frame)
+
     def done(self, frame: int) -> None:
+        """A frame needs nothing more: it was computed, here or by a run beside this one."""
         self._finished += 1
         self._tell(self._finished, f"{self._finished} of {self._frames} frames", frame)
         self._teller.pause()
@@ -142,6 +155,7 @@ class Progress:
 
     def _tell(self, frames: float, text: str, frame: int | None) -> None:
         self._share = max(self._share, min(frames / self._frames, 1.0))
+        self._teller.frame = frame
         self._teller.progress(self._share, text if frame is None else f"frame {frame}  {text}")
 
 

@@ -1,6 +1,7 @@
 """Settings a facility makes once: sfumato_site.toml, then the show's file, then the user's; a later one wins.
 
 python = "/tools/sfumato/bin/python"      # the engine's Python, for hosts
+keep_environment = ["LD_LIBRARY_PATH"]    # what hosts hand on to the engine although they would drop it
 config = "/shows/ab/config.ocio"          # colour, when the job names none
 output = "{shot}/matte/{version}/{shot}_matte_{version}.####.exr"
 models = ["/tools/models"]
@@ -26,6 +27,7 @@ from sfumato_plugins.errors import nearest, wrong
 
 KNOWN: dict[str, type] = {
     "python": str,
+    "keep_environment": list,
     "config": str,
     "output": str,
     "models": list,
@@ -54,8 +56,13 @@ def candidates(environ: Mapping[str, str], start: str) -> list[str]:
     """Where settings may lie, weakest first: site, show (found upwards from `start`), user."""
     site = environ.get("SFUMATO_SITE") or os.path.join(_prefix(), "sfumato_site.toml")
     show = environ.get("SFUMATO_SHOW") or _upwards(start, "sfumato_show.toml")
+    return [path for path in (site, show, os.path.join(config_folder(environ), "sfumato.toml")) if path]
+
+
+def config_folder(environ: Mapping[str, str]) -> str:
+    """The user's own folder for settings; it may not be there."""
     home = environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
-    return [path for path in (site, show, os.path.join(home, "sfumato", "sfumato.toml")) if path]
+    return os.path.join(home, "sfumato")
 
 
 def load_settings(environ: Mapping[str, str] | None = None, start: str = "") -> Settings:

@@ -166,4 +166,4 @@ class Shot:
             self.ledger.close(made, self.origin(made.frame), self.stamp(made.frame), why[made.frame])
             self.computed.append(made.frame)
             claims.release(self._claim(made.frame))
-            progress.done(made.frame)
+            progress.made(made.frame, self.job.view, made.files)

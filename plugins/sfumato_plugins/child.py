@@ -1,0 +1,123 @@
+"""A process spoken to in lines, without ever waiting for it: two threads carry the lines, the caller only looks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+WINDOWS = sys.platform == "win32"
+AFTER_EXIT = 0.3  # seconds its last lines have to arrive in, once it has exited
+
+
+class Child:
+    """Started in a session (Windows: process group) of its own, so that stopping it stops what it started too.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+
+    def __init__(self, command: Sequence[str], environ: Mapping[str, str], log: int) -> None:
+        more: dict[str, Any] = {"start_new_session": True}
+        if WINDOWS:
+            more = {"creationflags": 0x00000200 | 0x08000000}  # CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW
+        pipe = subprocess.PIPE
+        self._process: subprocess.Popen[bytes] = subprocess.Popen(
+            list(command), stdin=pipe, stdout=pipe, stderr=log, env=dict(environ), close_fds=True, **more
+        )
+        self.pid = self._process.pid
+        self._in: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._out: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._silent = False  # its end of the pipe is closed
+        self._exited = 0.0
+        for carry in (self._read, self._write):
+            threading.Thread(target=carry, name="sfumato-pipe", daemon=True).start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with contextlib.suppress(OSError, ValueError), self._process.stdout as pipe:
+            for line in pipe:
+                self._in.put(line)
+        self._silent = True
+
+    def _write(self) -> None:
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError, ValueError), self._process.stdin as pipe:
+            while True:
+                line = self._out.get()
+                if line is None:
+                    return
+                pipe.write(line)
+                pipe.flush()
+
+    def say(self, line: bytes) -> None:
+        """Send a line; lost if the child is gone, which `ended` tells."""
+        self._out.put(line)
+
+    def heard(self) -> list[bytes]:
+        """Lines that came since the last call."""
+        found = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                found.append(self._in.get_nowait())
+        return found
+
+    @property
+    def code(self) -> int | None:
+        """Its exit code; minus the number of the signal that ended it; None while it lives."""
+        return self._process.poll()
+
+    @property
+    def ended(self) -> bool:
+        """It has exited, and all it said has arrived (or is held back by a child it left behind)."""
+        if self.code is None:
+            return False
+        self._exited = self._exited or time.monotonic()
+        return self._in.empty() and (self._silent or time.monotonic() - self._exited > AFTER_EXIT)
+
+    @property
+    def hung_up(self) -> bool:
+        """It closed its end of the pipe; all a living engine does with it is to exit."""
+        return self._silent
+
+    def hang_up(self) -> None:
+        """Close its stdin, once what was said is through: an engine ends on that."""
+        self._out.put(None)
+
+    def terminate(self) -> None:
+        """Ask it to end: SIGTERM; where there are no signals its stdin is closed, which says the same."""
+        if WINDOWS:
+            self.hang_up()
+        else:
+            self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it and all it started, at once."""
+        if WINDOWS:
+            command = ["taskkill", "/F", "/T", "/PID", str(self.pid)]
+            with contextlib.suppress(OSError):
+                subprocess.Popen(command, creationflags=0x08000000, stdout=subprocess.DEVNULL)
+            self._process.kill()
+        else:
+            self._signal(signal.SIGKILL)
+        self.hang_up()
+
+    def _signal(self, number: int) -> None:
+        if not WINDOWS and self.code is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, number)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for it to exit; False if it has not."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True

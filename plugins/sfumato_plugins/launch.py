@@ -1,0 +1,329 @@
+"""The host's side of the pipe: an engine that is started when needed, told jobs, and asked what there is to know.
+
+    engine = Engine(host="nuke")
+    id = engine.run("/shots/ab_010/job.json")       # starts it; raises NoEngine with a sentence for the artist
+    for message in engine.poll(): ...               # on a timer of the main thread; see wire.py for the messages
+
+Nothing here waits, but `close`. Standard library only; nothing of the host's own Python is given to the engine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sfumato_plugins import logs, wire
+from sfumato_plugins.autopsy import Death, cause
+from sfumato_plugins.child import Child
+from sfumato_plugins.engine_python import HINT, Found, NoEngine, clean_environment, find_python
+from sfumato_plugins.errors import JobError
+from sfumato_plugins.settings import load_settings
+
+__all__ = ["Engine", "NoEngine"]
+
+SOFT = 5.0  # seconds after a cancel: SIGTERM
+HARD = 10.0  # seconds after a cancel: SIGKILL
+BEAT = 5.0  # seconds between pings while it works
+LOOK_AT_LOG = 10.0  # seconds between looks at the log's size
+LAST = ("done", "failed", "cancelled")
+
+
+@dataclass
+class _Asked:
+    """A job that has not ended: what was sent, and how far its cancelling is."""
+
+    message: dict[str, Any]
+    accepted: bool = False
+    cancelled: float | None = None
+    softened: bool = False
+
+
+class Engine:
+    """One warm engine. Call it from one thread, the host's main one.
+
+    Args:
+        python: The host's own setting for the engine's Python; empty: `find_python` decides.
+        host: A word for logs and for who waits for the GPU: "nuke", "maya".
+        log_folder: Where logs go; empty: the user's own folder.
+        environ: What the engine's environment is made from; default: this process's.
+        idle: Seconds an engine without work keeps a GPU.
+        patience: Seconds until an engine that starts must have said hello.
+        silence: Seconds a working engine may say nothing, not even to a ping. Loading torch from a cold network
+            drive can take minutes in which it cannot answer.
+    """
+
+    def __init__(
+        self,
+        python: str = "",
+        *,
+        host: str = "",
+        log_folder: str = "",
+        environ: Mapping[str, str] | None = None,
+        idle: float = 120.0,
+        patience: float = 60.0,
+        silence: float = 300.0,
+    ) -> None:
+        self.log = ""
+        self._python, self._host, self._log_folder, self._idle = python, host, log_folder, idle
+        self._environ = environ
+        self._patience, self._silence = patience, silence
+        self._child: Child | None = None
+        self._found = Found("", "")
+        self._greeted = False
+        self._asked: dict[str, _Asked] = {}
+        self._messages: list[dict[str, Any]] = []
+        self._started = self._last_heard = self._last_ping = self._last_look = 0.0
+
+    @property
+    def alive(self) -> bool:
+        """A process is there and has not ended."""
+        return self._child is not None and self._child.code is None and not self._child.hung_up
+
+    @property
+    def busy(self) -> bool:
+        """A job was asked for and has not ended; its last message may still lie in `poll`."""
+        return bool(self._asked)
+
+    def start(self) -> None:
+        """Start the engine unless it runs.
+
+        Raises:
+            NoEngine: no Python is named, or what is named cannot be started.
+        """
+        if self.alive:
+            return
+        if self._child is not None:
+            self._bury()
+        environ = os.environ if self._environ is None else self._environ
+        self._found = find_python(self._python, environ)
+        command = [self._found.path, "-m", "sfumato_plugins.cli", "worker", "--host", self._host]
+        command += ["--idle", str(self._idle)]
+        cleaned = clean_environment(environ, _kept(environ))
+        try:
+            self.log, handle = logs.new_log(self._log_folder or logs.log_folder(environ), self._host or "engine")
+        except OSError as error:
+            raise NoEngine(f"no log can be written: {error}", "name a folder for logs that can be written") from None
+        try:
+            os.write(handle, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {self._found.why}: {' '.join(command)}\n".encode())
+            self._child = Child(command, cleaned, handle)
+        except OSError as error:
+            what = f"{self._found.path} ({self._found.why}) cannot be started: {error.strerror}"
+            raise NoEngine(what, HINT) from None
+        finally:
+            os.close(handle)
+        self._greeted = False
+        self._started = self._last_heard = self._last_ping = self._last_look = time.monotonic()
+
+    def run(self, job: str | Mapping[str, Any], *, frames: str = "", force: bool = False, mixed: bool = False) -> str:
+        """Ask for a job; one that is asked for while another is computed comes after it.
+
+        Args:
+            job: The path of a job file, or its JSON values (relative paths in them start from the current folder).
+            frames: Only these of its frames.
+            force: Compute even what is complete.
+            mixed: Let its frames come from several kinds of device.
+
+        Returns:
+            The id that its messages carry.
+
+        Raises:
+            NoEngine: as `start`.
+        """
+        id = uuid.uuid4().hex[:12]
+        environ = os.environ if self._environ is None else self._environ
+        message = {"op": "run", "id": id, **_with_colour(job, environ), "frames": frames, "force": force}
+        self.start()
+        self._asked[id] = _Asked({**message, "mixed": mixed})
+        self._say(self._asked[id].message)
+        return id
+
+    def ping(self) -> str:
+        """Ask for a pong; it carries the id returned."""
+        id = uuid.uuid4().hex[:12]
+        self._say({"op": "ping", "id": id})
+        return id
+
+    def cancel(self, id: str) -> None:
+        """Stop a job between two steps. An engine that does not is ended after 5 s (SIGTERM) or 10 s (SIGKILL)."""
+        asked = self._asked.get(id)
+        if asked is not None and asked.cancelled is None:
+            asked.cancelled = time.monotonic()
+            self._say({"op": "cancel", "id": id})
+
+    def release(self) -> None:
+        """Give the GPU back: an idle engine ends now, a busy one when its jobs are done. The next run starts anew."""
+        self._say({"op": "release"})
+
+    def poll(self) -> list[dict[str, Any]]:
+        """Every message since the last call, oldest first."""
+        if self._child is not None:
+            for line in self._child.heard():
+                self._hear(line)
+        if self._child is not None and self._child.ended:
+            self._bury()
+        if self._child is not None:
+            self._climb()
+            self._lose_patience()
+        found, self._messages = self._messages, []
+        return found
+
+    def close(self, wait: float = 2.0) -> None:
+        """End the engine: ask, wait, then insist. Waits at most `wait` seconds and a little more."""
+        child = self._child
+        if child is None:
+            return
+        self._say({"op": "quit"})
+        child.hang_up()
+        if not child.wait(wait):
+            child.terminate()
+            if not child.wait(0.2):
+                child.kill()
+                child.wait(0.5)
+        self._child = None
+        for id in tuple(self._asked):
+            self._end({"event": "cancelled", "id": id, "sentence": "the engine was closed; finished frames are kept"})
+
+    def _say(self, message: Mapping[str, Any]) -> None:
+        if self._child is not None:
+            self._child.say(wire.encode(message))
+
+    def _hear(self, line: bytes) -> None:
+        self._last_heard = time.monotonic()
+        try:
+            message = wire.decode(line)
+        except wire.NotAMessage:
+            message = {}
+        event = message.get("event")
+        if not isinstance(event, str) or (event != "hello" and not self._greeted):
+            said = line[:80].decode("ascii", "replace").strip()
+            return self._give_up(Death("engine", f"the engine said something that is no message: {said}", HINT))
+        if event == "hello":
+            return self._greet(message)
+        id = message.get("id")
+        if event == "pong" and id == "beat":
+            return
+        if event == "accepted" and id in self._asked:
+            self._asked[id].accepted = True
+        if event == "failed":
+            message["log"] = message.get("log") or self.log
+        if event in LAST and id in self._asked:
+            self._end(message)
+        else:
+            self._messages.append(message)
+
+    def _greet(self, message: dict[str, Any]) -> None:
+        if message.get("protocol") != wire.PROTOCOL:
+            what = f"the engine at {self._found.path} speaks protocol {message.get('protocol')}, not {wire.PROTOCOL}"
+            return self._give_up(Death("engine", what, "use the engine and the host plug-in of one sfumato version"))
+        self._greeted = True
+        self._messages.append(message)
+
+    def _end(self, message: dict[str, Any]) -> None:
+        """The last message of a job."""
+        self._asked.pop(str(message.get("id")), None)
+        self._messages.append(message)
+
+    def _give_up(self, death: Death) -> None:
+        """End the engine and fail what it was asked."""
+        if self._child is not None:
+            self._child.kill()
+            self._child = None
+        for id in tuple(self._asked) or ("",):
+            self._fail(id, death)
+
+    def _fail(self, id: str, death: Death) -> None:
+        told = {"kind": death.kind, "sentence": death.sentence, "hint": death.hint, "log": self.log}
+        self._end({"event": "failed", "id": id, **told})
+
+    def _bury(self) -> None:
+        """The engine has ended: whatever it was asked and did not answer gets its last message now."""
+        child, self._child = self._child, None
+        assert child is not None
+        for line in child.heard():
+            self._hear(line)
+        code = child.code or 0
+        if code == 0 and self._greeted and all(not a.accepted and a.cancelled is None for a in self._asked.values()):
+            return self._start_again()
+        death = cause(code, self._greeted, self._found.path, self.log)
+        if not self._asked and not (code == 0 and self._greeted):
+            self._fail("", death)
+        for id, asked in tuple(self._asked.items()):
+            if asked.cancelled is None:
+                self._fail(id, death)
+            else:
+                sentence = "stopped by force; finished frames are kept, run again to go on"
+                self._end({"event": "cancelled", "id": id, "sentence": sentence})
+
+    def _start_again(self) -> None:
+        """It left because it was idle, just as it was asked for more."""
+        if not self._asked:
+            return
+        try:
+            self.start()
+        except NoEngine as error:
+            for id in tuple(self._asked):
+                self._fail(id, Death("engine", error.message, error.hint))
+            return
+        for asked in self._asked.values():
+            self._say(asked.message)
+
+    def _climb(self) -> None:
+        """The next rung for a job that was told to stop and has not."""
+        assert self._child is not None
+        now = time.monotonic()
+        for asked in self._asked.values():
+            if asked.cancelled is not None and now - asked.cancelled > HARD:
+                self._child.kill()
+            elif asked.cancelled is not None and now - asked.cancelled > SOFT and not asked.softened:
+                asked.softened = True
+                self._child.terminate()
+
+    def _lose_patience(self) -> None:
+        assert self._child is not None
+        now = time.monotonic()
+        if now - self._last_look > LOOK_AT_LOG:
+            self._last_look = now
+            logs.trim(self.log)
+        if not self._greeted:
+            if now - self._started > self._patience:
+                what = f"{self._found.path} ({self._found.why}) has not answered for {self._patience:g} s"
+                self._give_up(Death("timeout", what, "is its disk slow, or is it not the Python sfumato is in?"))
+        elif self._asked:
+            if now - self._last_ping > min(BEAT, self._silence / 4):
+                self._last_ping = now
+                self._say({"op": "ping", "id": "beat"})
+            if now - self._last_heard > self._silence:
+                what = f"the engine has said nothing for {self._silence:g} s and was ended"
+                self._give_up(Death("timeout", what, "run again: finished frames are kept"))
+
+
+def _kept(environ: Mapping[str, str]) -> list[str]:
+    try:
+        return [str(name) for name in load_settings(environ).get("keep_environment", [])]
+    except JobError as error:
+        raise NoEngine(error.problems[0].what, error.problems[0].hint) from None
+
+
+def _with_colour(job: str | Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """What a run message says of the job. The host's $OCIO is written into one that names no config."""
+    if isinstance(job, str):
+        path = os.path.abspath(job)
+        try:
+            with open(path, encoding="utf-8") as file:
+                values = json.load(file)
+        except (OSError, ValueError):  # the engine says it better
+            return {"job": path}
+        base = os.path.dirname(path)
+    else:
+        path, values, base = "", dict(job), os.getcwd()
+    color = values.get("color", {}) if isinstance(values, dict) else None
+    if environ.get("OCIO") and isinstance(color, dict) and not color.get("config"):
+        values["color"] = {**color, "config": environ["OCIO"]}
+    elif path:
+        return {"job": path}
+    return {"job": values, "base": base}

@@ -1,0 +1,272 @@
+"""`sfumato worker`: the engine side of the pipe. Says hello before torch is imported, then computes one job at a time.
+
+    host --stdin--> reader thread --jobs--> main thread --stdout--> host
+
+The pipe to the host is kept away from everybody else: stdin and stdout are duplicated, file descriptor 0 then reads
+nothing and 1 is the log, so neither a library's print nor a child's echo can reach the host.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from types import FrameType
+from typing import Any, BinaryIO, Callable
+
+from sfumato_plugins import wire
+from sfumato_plugins.failure import failure
+from sfumato_plugins.report import Teller
+
+Request = Mapping[str, Any]
+Compute = Callable[[Request, Teller], Mapping[str, Any]]
+
+LONGEST = 1 << 24  # bytes of a line; a job file is a few kilobytes
+GRACE = 1.0  # seconds a job has to stop in when the host is gone
+LOOK = 0.5  # seconds between looks at the parent, and at who wants the GPU
+RATE = 0.1  # seconds between two progress messages
+
+
+def main(host: str = "", idle: float = 120.0, compute: Compute | None = None) -> int:
+    """Serve a host until it says quit, goes away, or the GPU has not been used for `idle` seconds."""
+    inward, outward = _take_pipes()
+    worker = Worker(outward, compute or compute_job(host), idle)
+    signal.signal(signal.SIGTERM, worker.told_to_stop)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the host's terminal is for the host
+    worker.hello()
+    threading.Thread(target=worker.listen, args=(inward,), name="sfumato-listen", daemon=True).start()
+    threading.Thread(target=worker.watch_parent, args=(os.getppid(),), name="sfumato-parent", daemon=True).start()
+    worker.work()
+    return 0
+
+
+def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Our own copies of stdin and stdout, which no child inherits; whoever uses 0 and 1 gets nothing and the log."""
+    inward, outward = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb", buffering=0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    sys.stdout.flush()
+    os.dup2(2, 1)
+    return inward, outward
+
+
+class Talker(Teller):
+    """Tells the host about one job."""
+
+    def __init__(self, id: str, say: Callable[..., None]) -> None:
+        super().__init__()
+        self.id = id
+        self._say = say
+        self._began: tuple[float, float] | None = None
+        self._told = -1e9
+
+    def say(self, text: str) -> None:
+        if text:
+            print(text, file=sys.stderr, flush=True)
+            self._say("note", id=self.id, text=text)
+
+    def progress(self, share: float, text: str) -> None:
+        now = time.monotonic()
+        if self._began is None:
+            self._began = now, share
+        if now - self._told < RATE and share < 1:
+            return
+        self._told = now
+        began, from_share = self._began
+        gone = share - from_share
+        left = round((now - began) * (1 - share) / gone, 1) if gone > 0.01 else None
+        whole = int(share * 100) / 100
+        self._say("progress", id=self.id, share=whole, text=text, frame=self.frame, seconds_left=left)
+
+    def made(self, frame: int, view: str | None, files: tuple[str, ...]) -> None:
+        self._say("frame", id=self.id, frame=frame, view=view or "main", files=list(files))
+
+
+class Worker:
+    """Jobs come in on one thread and are computed on another: the main one, which is where torch likes to be."""
+
+    def __init__(self, outward: BinaryIO, compute: Compute, idle: float) -> None:
+        self._outward = outward
+        self._compute = compute
+        self._idle = idle
+        self._lock = threading.Lock()
+        self._todo: queue.SimpleQueue[tuple[Request, Talker] | None] = queue.SimpleQueue()
+        self._jobs: dict[str, Talker] = {}
+        self._resting = threading.Event()
+        self._resting.set()
+        self._released = False
+
+    def say(self, event: str, **more: Any) -> None:
+        """Send one message; nobody listening is for the reader thread to notice."""
+        line = wire.encode({"event": event, **more})
+        with self._lock:
+            try:
+                while line:
+                    line = line[self._outward.write(line) or 0 :]
+            except OSError:
+                pass
+
+    def hello(self) -> None:
+        import sfumato_plugins
+
+        try:
+            from sfumato import __version__ as version
+        except ImportError:  # said when a job needs it
+            version = ""
+        tools = [tool.name for tool in sfumato_plugins.TOOLS]
+        python = "{}.{}.{}".format(*sys.version_info[:3])
+        self.say("hello", protocol=wire.PROTOCOL, version=version, python=python, pid=os.getpid(), tools=tools)
+
+    def listen(self, inward: BinaryIO) -> None:
+        """The reader thread: hear every line until the host is gone, then leave."""
+        while True:
+            line = inward.readline(LONGEST)
+            if not line:
+                return self._leave_at_once("the end of the host")
+            try:
+                self._hear(line)
+            except wire.NotAMessage as error:
+                self._refuse("", f"the engine was sent something it cannot read: {error}")
+            except Exception as error:  # whatever a message holds, it never ends the engine
+                traceback.print_exc()
+                self._refuse("", f"the engine could not take a message: {type(error).__name__}: {error}")
+
+    def _hear(self, line: bytes) -> None:
+        message = wire.decode(line)
+        op, id = message.get("op"), str(message.get("id") or "")
+        if op == "run":
+            self._run(message, id)
+        elif op == "cancel":
+            if id in self._jobs:
+                self._jobs[id].stopped = "the artist"
+        elif op == "ping":
+            self.say("pong", id=id)
+        elif op == "hello":
+            self.hello()
+        elif op == "release":
+            self._released = True
+            self._todo.put(None)
+        elif op == "quit":
+            self._stop_all("quit")
+        else:
+            self._refuse(id, f"the engine does not know the word {op!r}", f"it knows {', '.join(wire.OPS)}")
+
+    def _run(self, message: Request, id: str) -> None:
+        if not id or id in self._jobs:
+            return self._refuse(id, "a job needs an id of its own")
+        if not isinstance(message.get("job"), (str, dict)):
+            return self._refuse(id, "there is no job to run", "give the path of a job file, or its values")
+        ahead = len(self._jobs)
+        self._jobs[id] = Talker(id, self.say)
+        self.say("accepted", id=id, ahead=ahead)
+        self._todo.put((message, self._jobs[id]))
+
+    def _refuse(self, id: str, sentence: str, hint: str = "") -> None:
+        self.say("failed", id=id, kind="request", sentence=sentence, hint=hint, log="")
+
+    def work(self) -> None:
+        """The main thread: one job after another, until it is time to leave."""
+        rested = time.monotonic()
+        while True:
+            try:
+                item = self._todo.get(timeout=LOOK if _holds_gpu() else None)
+            except queue.Empty:
+                item = None
+            if item is not None:
+                self._resting.clear()
+                self._do(*item)
+                self._resting.set()
+                rested = time.monotonic()
+            elif self._time_to_leave(time.monotonic() - rested):
+                return
+
+    def _time_to_leave(self, rested: float) -> bool:
+        if self._released and not self._jobs:
+            return True
+        return not self._jobs and _holds_gpu() and (rested > self._idle or _gpu_is_wanted())
+
+    def _do(self, request: Request, talker: Talker) -> None:
+        try:
+            talker.pause()
+            done = self._compute(request, talker)
+            told = {key: done.get(key) for key in ("complete", "result", "computed", "kept", "skipped", "seconds")}
+            self._jobs.pop(talker.id)
+            self.say("done", id=talker.id, **told)
+        except BaseException as error:
+            self._jobs.pop(talker.id, None)
+            self._failed(talker.id, error)
+
+    def _failed(self, id: str, error: BaseException) -> None:
+        found = failure(error)
+        if found.bug or found.kind == "memory":
+            traceback.print_exception(type(error), error, error.__traceback__, file=sys.stderr)
+        print(f"{found.kind}: {found.sentence}", file=sys.stderr, flush=True)
+        if found.kind == "cancelled":
+            self.say("cancelled", id=id, sentence="; ".join(filter(None, (found.sentence, found.hint))))
+        else:
+            hint = "please send the log to whoever looks after sfumato" if found.kind == "internal" else found.hint
+            self.say("failed", id=id, kind=found.kind, sentence=found.sentence, hint=hint, log="")
+
+    def _stop_all(self, why: str) -> None:
+        """Ask every job to stop between two steps, and leave after that."""
+        self._released = True
+        for talker in tuple(self._jobs.values()):
+            talker.stopped = talker.stopped or why
+        self._todo.put(None)
+
+    def told_to_stop(self, number: int, frame: FrameType | None) -> None:
+        """The handler of SIGTERM."""
+        self._stop_all("SIGTERM")
+
+    def watch_parent(self, parent: int) -> None:
+        """Leave when the host is gone although somebody keeps our stdin open: a forked child of it.
+
+        Not PR_SET_PDEATHSIG: the kernel sends that when the host's *thread* that started us ends.
+        """
+        while os.getppid() == parent:
+            time.sleep(LOOK)
+        self._leave_at_once("the end of the host")
+
+    def _leave_at_once(self, why: str) -> None:
+        """End the process from whatever thread; a job has a moment to stop, then goes down with all its children."""
+        self._stop_all(why)
+        if self._resting.wait(GRACE):
+            os._exit(0)
+        print(f"the job did not stop within {GRACE:g} s of {why}", file=sys.stderr, flush=True)
+        if hasattr(os, "getpgrp") and os.getpgrp() == os.getpid():
+            os.killpg(os.getpid(), signal.SIGKILL)
+        os._exit(1)
+
+
+def _holds_gpu() -> bool:
+    return False
+
+
+def _gpu_is_wanted() -> bool:
+    return False
+
+
+def compute_job(host: str) -> Compute:
+    """What a job's request is answered with: the runner's summary."""
+
+    def compute(request: Request, talker: Teller) -> Mapping[str, Any]:
+        from sfumato_plugins.errors import wrong
+        from sfumato_plugins.frames import parse_frames
+        from sfumato_plugins.job import load, read
+        from sfumato_plugins.run import run
+
+        if sys.version_info < (3, 11):
+            raise wrong("", f"{sys.executable} is Python {sys.version.split()[0]}; the engine needs 3.11 or newer")
+        given = request["job"]
+        job = load(given) if isinstance(given, str) else read(given, str(request.get("base") or os.getcwd()))
+        frames = parse_frames(str(request["frames"]), "frames") if request.get("frames") else None
+        force, mixed = bool(request.get("force")), bool(request.get("mixed"))
+        return run(job, frames, teller=talker, force=force, mixed=mixed)
+
+    return compute
