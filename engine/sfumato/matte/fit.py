@@ -14,7 +14,7 @@ from sfumato.matte.settings import MatteSettings
 from sfumato.report import Report, Step
 
 LISTEN = 0.6  # share of the steps after which alpha is averaged
-EVERY = 10  # steps between two reports
+EVERY = 10  # steps between two looks at the loss, for which a GPU has to be waited for
 LOSS = "loss."  # what the losses of the last step are called in a checkpoint
 SAVE_AFTER = 10.0  # seconds between two checkpoints
 
@@ -122,8 +122,7 @@ def fit(
             losses = {LOSS + name: value.detach() for name, value in terms.items()}
             sums = {"total": total, "squares": squares}
             checkpoint.put(_state(step + 1, networks, optimiser, generator) | sums | losses)
-        if step % EVERY == 0:
-            report(Step("prior", step, steps, loss=float(loss.detach())))
+        report(Step("prior", step, steps, loss=float(loss.detach()) if step % EVERY == 0 else None))
     count = steps - listening
     mean = total / count
     spread = (squares / count - mean**2).clamp_min(0).sqrt()
