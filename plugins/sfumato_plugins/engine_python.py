@@ -141,6 +141,18 @@ def write_marker(environ: Mapping[str, str] = os.environ) -> bool:
     return True
 
 
+def kept_names(environ: Mapping[str, str]) -> list[str]:
+    """Names that the settings files keep in the engine's environment.
+
+    Raises:
+        NoEngine: a settings file is wrong.
+    """
+    try:
+        return [str(name) for name in load_settings(environ).get("keep_environment", [])]
+    except JobError as error:
+        raise NoEngine(error.problems[0].what, error.problems[0].hint) from None
+
+
 def clean_environment(environ: Mapping[str, str], keep: Iterable[str] = ()) -> dict[str, str]:
     """What the engine is started with: the host's environment without what is meant for the host's own Python, Qt,
     libraries and colour (OCIO goes into the job).

@@ -9,20 +9,17 @@ Nothing here waits, but `close`. Standard library only; nothing of the host's ow
 
 from __future__ import annotations
 
-import json
 import os
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from sfumato_plugins import logs, wire
+from sfumato_plugins.asked import Asked, with_colour
 from sfumato_plugins.autopsy import Death, cause
 from sfumato_plugins.child import Child
-from sfumato_plugins.engine_python import HINT, Found, NoEngine, clean_environment, find_python
-from sfumato_plugins.errors import JobError
-from sfumato_plugins.settings import load_settings
+from sfumato_plugins.engine_python import HINT, Found, NoEngine, clean_environment, find_python, kept_names
 
 __all__ = ["Engine", "NoEngine"]
 
@@ -31,16 +28,6 @@ HARD = 10.0  # seconds after a cancel: SIGKILL
 BEAT = 5.0  # seconds between pings while it works
 LOOK_AT_LOG = 10.0  # seconds between looks at the log's size
 LAST = ("done", "failed", "cancelled")
-
-
-@dataclass
-class _Asked:
-    """A job that has not ended: what was sent, and how far its cancelling is."""
-
-    message: dict[str, Any]
-    accepted: bool = False
-    cancelled: float | None = None
-    softened: bool = False
 
 
 class Engine:
@@ -75,7 +62,7 @@ class Engine:
         self._child: Child | None = None
         self._found = Found("", "")
         self._greeted = False
-        self._asked: dict[str, _Asked] = {}
+        self._asked: dict[str, Asked] = {}
         self._messages: list[dict[str, Any]] = []
         self._started = self._last_heard = self._last_ping = self._last_look = 0.0
 
@@ -103,7 +90,7 @@ class Engine:
         self._found = find_python(self._python, environ)
         command = [self._found.path, "-m", "sfumato_plugins.cli", "worker", "--host", self._host]
         command += ["--idle", str(self._idle)]
-        cleaned = clean_environment(environ, _kept(environ))
+        cleaned = clean_environment(environ, kept_names(environ))
         try:
             self.log, handle = logs.new_log(self._log_folder or logs.log_folder(environ), self._host or "engine")
         except OSError as error:
@@ -136,9 +123,9 @@ class Engine:
         """
         id = uuid.uuid4().hex[:12]
         environ = os.environ if self._environ is None else self._environ
-        message = {"op": "run", "id": id, **_with_colour(job, environ), "frames": frames, "force": force}
+        message = {"op": "run", "id": id, **with_colour(job, environ), "frames": frames, "force": force}
         self.start()
-        self._asked[id] = _Asked({**message, "mixed": mixed})
+        self._asked[id] = Asked({**message, "mixed": mixed})
         self._say(self._asked[id].message)
         return id
 
@@ -300,30 +287,3 @@ class Engine:
             if now - self._last_heard > self._silence:
                 what = f"the engine has said nothing for {self._silence:g} s and was ended"
                 self._give_up(Death("timeout", what, "run again: finished frames are kept"))
-
-
-def _kept(environ: Mapping[str, str]) -> list[str]:
-    try:
-        return [str(name) for name in load_settings(environ).get("keep_environment", [])]
-    except JobError as error:
-        raise NoEngine(error.problems[0].what, error.problems[0].hint) from None
-
-
-def _with_colour(job: str | Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    """What a run message says of the job. The host's $OCIO is written into one that names no config."""
-    if isinstance(job, str):
-        path = os.path.abspath(job)
-        try:
-            with open(path, encoding="utf-8") as file:
-                values = json.load(file)
-        except (OSError, ValueError):  # the engine says it better
-            return {"job": path}
-        base = os.path.dirname(path)
-    else:
-        path, values, base = "", dict(job), os.getcwd()
-    color = values.get("color", {}) if isinstance(values, dict) else None
-    if environ.get("OCIO") and isinstance(color, dict) and not color.get("config"):
-        values["color"] = {**color, "config": environ["OCIO"]}
-    elif path:
-        return {"job": path}
-    return {"job": values, "base": base}

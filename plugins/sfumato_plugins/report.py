@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TextIO
@@ -114,10 +114,14 @@ class OpenJD(Terminal):
 
 
 class Progress:
-    """The share of a run that is done, from the engine's steps and the frames that are finished."""
+    """The share of a run that is done, from the engine's steps and the frames that are finished.
 
-    def __init__(self, teller: Teller, frames: int) -> None:
+    between: Called after each frame.
+    """
+
+    def __init__(self, teller: Teller, frames: int, between: Callable[[], None] = lambda: None) -> None:
         self._teller = teller
+        self._between = between
         self._frames = max(frames, 1)
         self._finished = 0
         self._share = 0.0
@@ -143,6 +147,7 @@ class Progress:
         self._finished += 1
         self._tell(self._finished, f"{self._finished} of {self._frames} frames", frame)
         self._teller.pause()
+        self._between()
 
     def say(self, text: str) -> None:
         self._teller.say(text)

@@ -6,6 +6,7 @@ import os
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import sfumato_plugins
@@ -13,7 +14,9 @@ from sfumato_plugins.check import problems
 from sfumato_plugins.colour import config_of, pinned
 from sfumato_plugins.errors import JobError, wrong
 from sfumato_plugins.frames import format_frames
+from sfumato_plugins.gpu import between_frames, choose_device
 from sfumato_plugins.job import Job
+from sfumato_plugins.lease import Client
 from sfumato_plugins.ledger import remove, write_json
 from sfumato_plugins.place import Place
 from sfumato_plugins.report import Progress, Teller
@@ -24,6 +27,8 @@ from sfumato_plugins.tool import Tool
 if TYPE_CHECKING:
     from sfumato.color import Config
 
+BATCH = Client()
+
 
 def run(
     job: Job,
@@ -32,6 +37,7 @@ def run(
     teller: Teller | None = None,
     force: bool = False,
     mixed: bool = False,
+    client: Client = BATCH,
 ) -> dict[str, Any]:
     """Compute what is not complete yet.
 
@@ -40,6 +46,7 @@ def run(
         teller: Who hears of progress; it may raise `sfumato.errors.Cancelled`. Default: nobody.
         force: Compute even what is complete.
         mixed: Let one job's frames come from several kinds of device.
+        client: For whom, which those who wait for the same GPU are told. Default: a run that nobody watches.
 
     Returns:
         computed, kept, skipped: frames by view name ("main" for the only one); complete; result: path or None; frames:
@@ -60,7 +67,7 @@ def run(
     label = uuid.uuid4().hex[:12]
     shots = [Shot(tool, one, job, asked.hash, label, config.hash) for one in job.each_view()]
     wanted = _wanted(job, frames)
-    return _Run(tool, job, asked, shots, versioned, config, teller or Teller()).go(wanted, force, mixed)
+    return _Run(tool, job, asked, shots, versioned, config, teller or Teller(), client).go(wanted, force, mixed)
 
 
 def _wanted(job: Job, frames: Sequence[int] | None) -> set[int]:
@@ -75,11 +82,20 @@ def _wanted(job: Job, frames: Sequence[int] | None) -> set[int]:
 
 class _Run:
     def __init__(
-        self, tool: Tool, job: Job, asked: Job, shots: list[Shot], versioned: bool, config: Config, teller: Teller
+        self,
+        tool: Tool,
+        job: Job,
+        asked: Job,
+        shots: list[Shot],
+        versioned: bool,
+        config: Config,
+        teller: Teller,
+        client: Client,
     ) -> None:
         self.tool, self.job, self.asked, self.shots, self.teller = tool, job, asked, shots, teller
         self.versioned = versioned
         self.config = config
+        self.client = client
         self.began = time.monotonic()
         self.result = main_output(tool, job).beside(".result.json")
 
@@ -111,12 +127,14 @@ class _Run:
         raise wrong("names.version", what, "leave the version out to get the next one, or name a new one")
 
     def _compute(self, todo: Sequence[Mapping[int, str]], mixed: bool) -> Place:
-        from sfumato.device import describe, pick_device
+        from sfumato.device import describe
 
-        device = pick_device(self.tool.values(self.job).get("device", "auto"))
-        self.teller.say(f"{self.tool.name}: {describe(device)}")
-        self.teller.say(f"{self.tool.name}: {self.config.source}")
-        progress = Progress(self.teller, sum(len(stale) for stale in todo))
+        say, pause = self.teller.say, self.teller.pause
+        device = choose_device(self.tool.values(self.job).get("device", "auto"), self.client, say, pause)
+        say(f"{self.tool.name}: {describe(device)}")
+        say(f"{self.tool.name}: {self.config.source}")
+        between = partial(between_frames, say, pause)
+        progress = Progress(self.teller, sum(len(stale) for stale in todo), between)
         place = None
         for shot, stale in zip(self.shots, todo):
             shot.device = device.type

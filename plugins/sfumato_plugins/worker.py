@@ -15,27 +15,22 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
 from types import FrameType
-from typing import Any, BinaryIO, Callable
+from typing import Any, BinaryIO
 
-from sfumato_plugins import wire
+from sfumato_plugins import gpu, wire
 from sfumato_plugins.failure import failure
-from sfumato_plugins.report import Teller
-
-Request = Mapping[str, Any]
-Compute = Callable[[Request, Teller], Mapping[str, Any]]
+from sfumato_plugins.request import Compute, Request, Talker, computing
 
 LONGEST = 1 << 24  # bytes of a line; a job file is a few kilobytes
 GRACE = 1.0  # seconds a job has to stop in when the host is gone
 LOOK = 0.5  # seconds between looks at the parent, and at who wants the GPU
-RATE = 0.1  # seconds between two progress messages
 
 
 def main(host: str = "", idle: float = 120.0, compute: Compute | None = None) -> int:
     """Serve a host until it says quit, goes away, or the GPU has not been used for `idle` seconds."""
     inward, outward = _take_pipes()
-    worker = Worker(outward, compute or compute_job(host), idle)
+    worker = Worker(outward, compute or computing(host), idle)
     signal.signal(signal.SIGTERM, worker.told_to_stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the host's terminal is for the host
     worker.hello()
@@ -54,38 +49,6 @@ def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
     sys.stdout.flush()
     os.dup2(2, 1)
     return inward, outward
-
-
-class Talker(Teller):
-    """Tells the host about one job."""
-
-    def __init__(self, id: str, say: Callable[..., None]) -> None:
-        super().__init__()
-        self.id = id
-        self._say = say
-        self._began: tuple[float, float] | None = None
-        self._told = -1e9
-
-    def say(self, text: str) -> None:
-        if text:
-            print(text, file=sys.stderr, flush=True)
-            self._say("note", id=self.id, text=text)
-
-    def progress(self, share: float, text: str) -> None:
-        now = time.monotonic()
-        if self._began is None:
-            self._began = now, share
-        if now - self._told < RATE and share < 1:
-            return
-        self._told = now
-        began, from_share = self._began
-        gone = share - from_share
-        left = round((now - began) * (1 - share) / gone, 1) if gone > 0.01 else None
-        whole = int(share * 100) / 100
-        self._say("progress", id=self.id, share=whole, text=text, frame=self.frame, seconds_left=left)
-
-    def made(self, frame: int, view: str | None, files: tuple[str, ...]) -> None:
-        self._say("frame", id=self.id, frame=frame, view=view or "main", files=list(files))
 
 
 class Worker:
@@ -181,6 +144,7 @@ class Worker:
             if item is not None:
                 self._resting.clear()
                 self._do(*item)
+                gpu.rest()
                 self._resting.set()
                 rested = time.monotonic()
             elif self._time_to_leave(time.monotonic() - rested):
@@ -245,28 +209,9 @@ class Worker:
 
 
 def _holds_gpu() -> bool:
-    return False
+    return gpu.held() is not None
 
 
 def _gpu_is_wanted() -> bool:
-    return False
-
-
-def compute_job(host: str) -> Compute:
-    """What a job's request is answered with: the runner's summary."""
-
-    def compute(request: Request, talker: Teller) -> Mapping[str, Any]:
-        from sfumato_plugins.errors import wrong
-        from sfumato_plugins.frames import parse_frames
-        from sfumato_plugins.job import load, read
-        from sfumato_plugins.run import run
-
-        if sys.version_info < (3, 11):
-            raise wrong("", f"{sys.executable} is Python {sys.version.split()[0]}; the engine needs 3.11 or newer")
-        given = request["job"]
-        job = load(given) if isinstance(given, str) else read(given, str(request.get("base") or os.getcwd()))
-        frames = parse_frames(str(request["frames"]), "frames") if request.get("frames") else None
-        force, mixed = bool(request.get("force")), bool(request.get("mixed"))
-        return run(job, frames, teller=talker, force=force, mixed=mixed)
-
-    return compute
+    lease = gpu.held()
+    return lease is not None and bool(lease.wanted_by())
