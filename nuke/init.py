@@ -1,6 +1,11 @@
-"""Lets Nuke, with or without a window, import sfumato's tool declarations. Put this folder on NUKE_PATH."""
+"""Run by Nuke with or without a window, on farms too: makes sfumato importable, says nothing, cannot fail."""
 
-import os
-import sys
+try:
+    import os
+    import sys
 
-sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "plugins"))
+    _plugins = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "plugins")
+    if _plugins not in sys.path:
+        sys.path.append(_plugins)
+except Exception:  # a render must go on, whatever the environment
+    pass

@@ -1,0 +1,214 @@
+"""From knobs to a job: frames, views, names, output, and what its result will have been made from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import nuke
+
+from sfumato_nuke import knobs, matte
+from sfumato_nuke.colour import Working, working
+from sfumato_nuke.inputs import upstream
+from sfumato_nuke.panel import RANGES, arrows
+from sfumato_plugins.errors import wrong
+from sfumato_plugins.frames import parse_frames
+from sfumato_plugins.job import Job
+from sfumato_plugins.settings import Settings, load_settings
+from sfumato_plugins.template import fill
+from sfumato_plugins.tool import Tool
+
+Node = Any
+DEFAULT_OUTPUT = "sfumato/{task}/{version}/{task}_{version}.####.exr"
+_COSMETIC = re.compile(
+    r"x?y?pos|name|label|selected|help|icon|(note|tile|gl)_.*|hide_input|bookmark|cached|dope_sheet|postage_stamp.*|"
+    r"lifetime.*|useLifetime|indicators|panel|.*Dropped|localization.*|reload|on[A-Z].*|knobChanged|updateUI|autolabel"
+)
+_STATS = 25  # files of a Read that are looked at for the status line
+
+
+@dataclass(frozen=True)
+class Order:
+    """A job that has no inputs yet, and what else is known of it.
+
+    state: Stands for everything above the node's arrows. wants: Stands for the node's own knobs.
+    """
+
+    tool: Tool
+    job: Job
+    settings: Settings
+    space: Working
+    state: str
+    wants: str
+
+
+def order(node: Node, tool: Tool) -> Order:
+    """What the knobs ask for.
+
+    Raises:
+        JobError: they cannot be read as a job; every sentence is for the artist.
+    """
+    settings = load_settings(start=script_folder() or os.getcwd())
+    space = working()
+    connected = [item.name for n, item in enumerate(arrows(tool)) if upstream(node.input(n)) is not None]
+    params = knobs.parameters(node, tool)
+    if tool is matte.MATTE:
+        params = matte.widened(node, params, connected)
+    if "device" not in params and settings.get("device"):
+        params["device"] = settings.get("device")
+    frames, views = frames_of(node, tool), views_of(node)
+    names = {
+        "show": knobs.text(node, "output_show") or settings.get("show"),
+        "shot": knobs.text(node, "output_shot"),
+        "task": knobs.text(node, "output_task") or node.fullName().replace(".", "_"),
+        "version": knobs.text(node, "version"),
+    }
+    job = Job(
+        tool=tool.name,
+        frames=frames,
+        inputs={},
+        outputs={tool.main_output.name: output_of(node, settings, views)},
+        params=params,
+        color={"config": space.config, tool.main_input.name: space.space},
+        seed=int(knobs.one(node, "seed")),
+        views=views,
+        handles=int(knobs.one(node, "handles")),
+        context=int(knobs.one(node, "context")),
+        missing=knobs.text(node, "missing"),
+        names={name: str(value) for name, value in names.items() if value},
+        base=script_folder(),
+    )
+    job = replace(job, outputs={**job.outputs, **_also(node, tool, job)})
+    return Order(tool, job, settings, space, state_of(node, tool, job.shot), _wants(node, tool, job))
+
+
+def frames_of(node: Node, tool: Tool) -> tuple[int, ...]:
+    """The frames of the Range tab."""
+    chosen = node["range_from"].value()
+    if chosen == RANGES[2]:
+        text = knobs.frames_text(knobs.text(node, "frames"))
+        if not text:
+            raise wrong("frames", "no frames are named", "write them like 1001-1048 in the tab Range")
+        return parse_frames(text)
+    if chosen == RANGES[1]:
+        return tuple(range(nuke.root().firstFrame(), nuke.root().lastFrame() + 1))
+    source = node.input(0)
+    if source is None:
+        what = f"nothing is connected to {tool.main_input.name}"
+        raise wrong(f"inputs.{tool.main_input.name}", what, f"connect the {tool.main_input.label.lower()}")
+    return tuple(range(source.frameRange().first(), source.frameRange().last() + 1))
+
+
+def views_of(node: Node) -> tuple[str, ...]:
+    """The views that are computed; none where the script has only one."""
+    there = list(nuke.views())
+    asked = [word for word in re.split(r"[\s,]+", knobs.text(node, "views")) if word]
+    unknown = [word for word in asked if word not in there]
+    if unknown:
+        raise wrong("views", f"the script has no view {unknown[0]}", f"it has {', '.join(there)}")
+    return tuple(asked or (there if len(there) > 1 else ()))
+
+
+def output_of(node: Node, settings: Settings, views: Sequence[str]) -> str:
+    """The template of the result's name, with a place for the view where there are several."""
+    text = knobs.text(node, "output") or str(settings.get("output") or "")
+    if not text:
+        view = ".%V" if len(views) > 1 else ""
+        text = DEFAULT_OUTPUT.replace(".####", f"{view}.####")
+    text = text.replace("\\", "/")
+    if not os.path.isabs(text) and not script_folder():
+        what = "the script has never been saved, so its results have no folder"
+        raise wrong("outputs", what, "save the script, or write an absolute path into Output")
+    return text
+
+
+def _also(node: Node, tool: Tool, job: Job) -> dict[str, str]:
+    """Further outputs that are switched on, beside the main one."""
+    main = job.outputs[tool.main_output.name]
+    stem = re.sub(r"\.(#+|%0?\d*d)?\.?\w+$", "", main).replace(".%V", "").replace(".{view}", "")
+    wanted = [item for item in tool.outputs[1:] if node[f"write_{item.name}"].value()]
+    return {item.name: f"{stem}.{item.name}{item.suffix}" for item in wanted}
+
+
+def script_folder() -> str:
+    """The folder of the saved script; empty if there is none."""
+    name = nuke.root().name()
+    return os.path.dirname(os.path.abspath(name)).replace("\\", "/") if os.path.isfile(name) else ""
+
+
+def reserved(order: Order) -> Job:
+    """The job with its version: the one that a stopped run of the same inputs and settings began, else the next."""
+    job = order.job
+    if "version" in job.names or not any("{version}" in text for text in job.outputs.values()):
+        return job
+    same = replace(job, names={**job.names, "inputs": order.state})
+    return replace(job, names={**job.names, "version": fill(same).names["version"]})
+
+
+def preview(order: Order, frame: int) -> Job:
+    """The job of one frame, as fast as it goes; beside the versions, never one of them."""
+    job = order.job
+    name = order.tool.main_output.name
+    text = job.outputs[name]
+    text = text.replace("{version}", "preview") if "{version}" in text else text.replace(".####", ".preview.####")
+    has_quality = any(p.name == "quality" for p in order.tool.parameters)
+    params = {**job.params, "quality": "preview"} if has_quality else dict(job.params)
+    names = {key: value for key, value in job.names.items() if key != "version"}
+    return replace(job, frames=(frame,), handles=0, context=0, outputs={name: text}, params=params, names=names)
+
+
+def state_of(node: Node, tool: Tool, frames: Sequence[int]) -> str:
+    """A few digits that stand for everything above the arrows: knobs, connections, files of Reads."""
+    digest = hashlib.blake2b(digest_size=8)
+    seen: dict[str, int] = {}
+    for number in range(len(arrows(tool))):
+        source = node.input(number)
+        digest.update(f"arrow {number}\n".encode())
+        if source is not None:
+            for line in _described(source, seen, frames):
+                digest.update(f"{line}\n".encode())
+    return digest.hexdigest()
+
+
+def _described(node: Node, seen: dict[str, int], frames: Sequence[int]) -> Iterator[str]:
+    todo = [node]
+    while todo:
+        one = todo.pop()
+        name = one.fullName()
+        if name in seen:
+            yield f"again {seen[name]}"
+            continue
+        seen[name] = len(seen)
+        yield one.Class()
+        for knob_name, knob in sorted(one.knobs().items()):
+            if not _COSMETIC.fullmatch(knob_name) and not knob.getFlag(nuke.DO_NOT_WRITE):
+                yield f"{knob_name} {knob.toScript()}"
+        if one.Class() == "Read":
+            yield from _files(one, frames)
+        if one.Class() == "Group":
+            todo += [inner for inner in one.nodes() if inner.Class() == "Output"]
+        todo += [above for above in (one.input(i) for i in range(one.inputs())) if above is not None]
+
+
+def _files(read: Node, frames: Sequence[int]) -> Iterator[str]:
+    """Size and time of a Read's files, some of them where there are many."""
+    step = -(-len(frames) // _STATS) or 1
+    for frame in frames[::step]:
+        try:
+            status = os.stat(read["file"].evaluate(frame))
+            yield f"{frame} {status.st_size} {status.st_mtime_ns}"
+        except OSError:
+            yield f"{frame} missing"
+
+
+def _wants(node: Node, tool: Tool, job: Job) -> str:
+    values = {k: v for k, v in job.to_json().items() if k not in ("inputs", "outputs", "names")}
+    if tool is matte.MATTE:
+        values["band"] = [node[name].value() for name in ("band_inward", "band_outward", "trimap_from")]
+    text = json.dumps(values, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

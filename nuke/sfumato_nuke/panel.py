@@ -1,0 +1,228 @@
+"""The panel of a tool's node, drawn from its declaration: tabs Tool, Range, Output, Farm, Info. Knows no Nuke."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sfumato_nuke.parts import Knob
+from sfumato_plugins.job import MISSING
+from sfumato_plugins.tool import Choice, Images, Number, Parameter, Several, Switch, Tool, Whole
+
+LAYOUT = 1
+"""What the node looks like, counted up when `migrate.py` has to change old nodes; kept in the knob sfumato_version."""
+QUEUE = "local queue"
+TARGETS = (QUEUE, "openjd", "deadline-cloud", "deadline10", "opencue", "tractor", "commands")
+RANGES = ("plate", "script", "frames below")
+SHOW = ("result", "matte", "plate", "this frame")
+
+_SCRIPT = """\
+try:
+    import sfumato_nuke.buttons
+    sfumato_nuke.buttons.press("{name}", nuke.thisNode())
+except Exception as error:
+    nuke.message("sfumato: " + str(error) + "\\n\\nIs sfumato's nuke folder on NUKE_PATH?")
+"""
+
+
+def button(name: str, label: str, help: str, same_line: bool = False) -> Knob:
+    """A button; what it runs is frozen in every saved script, so it only imports us and calls one function."""
+    return Knob("button", name, label, help, script=_SCRIPT.format(name=name), same_line=same_line)
+
+
+def arrows(tool: Tool) -> tuple[Images, ...]:
+    """The inputs that get an arrow, in the order of their numbers. What may have any size is only looked at."""
+    return tuple(item for item in tool.inputs if not item.any_size)
+
+
+def knob_name(tool: Tool, parameter: Parameter) -> str:
+    """matte_quality: the knob of a parameter."""
+    return f"{tool.name}_{parameter.name}"
+
+
+def panel(tool: Tool, live: Iterable[Knob] = (), show: tuple[str, ...] = SHOW) -> tuple[Knob, ...]:
+    """Every knob of a tool's node in order. `live`: knobs of the stock nodes inside that work without a solve."""
+    return (*_tool(tool, tuple(live), show), *_range(), *_output(tool), *_farm(), *_info(tool))
+
+
+def _tool(tool: Tool, live: tuple[Knob, ...], show: tuple[str, ...]) -> Iterable[Knob]:
+    yield Knob("tab", f"{tool.name}_tab", tool.label, tool.help)
+    yield Knob("text", "status", "Status", "Which version is shown, and whether its inputs changed since.", saved=False)
+    yield button("run_here", "Run here", "Compute the range on this machine, in a process of its own.")
+    yield button(
+        "solve_frame", "Solve this frame", "The current frame at preview quality, in the viewer's region.", True
+    )
+    yield button(
+        "cancel", "Cancel", "Stop this node's run. Finished frames are kept; Run here goes on with them.", True
+    )
+    yield Knob(
+        "choice",
+        "show",
+        "Show",
+        "What the node passes on. A render without a window never gets 'this frame' or an overlay.",
+        show[0],
+        show,
+    )
+    yield from _parameters(tool, lambda group: group != "Output")
+    yield Knob("whole", "seed", "Seed", "Another seed, other noise. Both eyes share it.", 0)
+    yield from live
+
+
+def _parameters(tool: Tool, wanted: Any) -> Iterable[Knob]:
+    said = ""
+    for parameter in tool.parameters:
+        if not wanted(parameter.group):
+            continue
+        if parameter.group != said:
+            said = parameter.group
+            yield Knob("divider", f"{tool.name}_{said.lower()}_divider", said, f"{said}: parameters of {tool.label}.")
+        yield from of_parameter(tool, parameter)
+
+
+def of_parameter(tool: Tool, parameter: Parameter) -> Iterable[Knob]:
+    """The knob, or for several words the knobs, of one parameter."""
+    name, help = knob_name(tool, parameter), _sentence(parameter)
+    when = (f"{tool.name}_{parameter.when[0]}", parameter.when[1]) if parameter.when else None
+    label, value = parameter.label, parameter.default
+    if isinstance(parameter, Several):
+        for i, word in enumerate(parameter.options):
+            about = f"{label}: {word}. {help}"
+            yield Knob("switch", f"{name}_{word}", word, about, word in value, same_line=i > 0, when=when)
+    elif isinstance(parameter, Choice):
+        yield Knob("choice", name, label, help, value, parameter.options, when=when)
+    elif isinstance(parameter, Switch):
+        yield Knob("switch", name, label, help, value, when=when)
+    elif isinstance(parameter, Whole):
+        yield Knob("whole", name, label, help, value, when=when)
+    elif isinstance(parameter, Number):
+        yield Knob("number", name, label, help, float(value), low=parameter.low, high=_sane(parameter), when=when)
+    else:
+        yield Knob("string", name, label, help, value, when=when)
+
+
+def _sane(number: Number) -> float:
+    """Where the slider ends; more may be typed in."""
+    return min(number.high, max(10.0 * abs(number.default), 1.0)) if number.high > 10 else number.high
+
+
+def _sentence(parameter: Parameter) -> str:
+    unit = getattr(parameter, "unit", "")
+    text = parameter.help[:1].upper() + parameter.help[1:] + (f", in {unit}" if unit else "") + "."
+    if not parameter.when:
+        return text
+    words = " or ".join({True: "on", False: "off"}.get(value, str(value)) for value in parameter.when[1])
+    return f"{text} Used while {parameter.when[0].replace('_', ' ')} is {words}."
+
+
+def _range() -> Iterable[Knob]:
+    yield Knob("tab", "range_tab", "Range", "Which frames and views are computed.")
+    yield Knob(
+        "choice", "range_from", "Range", "The plate's own range, the script's, or the frames below.", RANGES[0], RANGES
+    )
+    yield Knob(
+        "string",
+        "frames",
+        "Frames",
+        "1001-1048, 1001-1048x2 or 1,3,5-9; holes are kept.",
+        "",
+        when=("range_from", RANGES[2:]),
+    )
+    yield Knob("string", "views", "Views", "Names with commas between. Empty: all views of the script.", "")
+    yield Knob("whole", "handles", "Handles", "Write this many more frames at both ends.", 0)
+    yield Knob("whole", "context", "Context", "Read this many more frames at both ends, not written.", 0)
+    yield Knob(
+        "choice",
+        "missing",
+        "Missing frames",
+        "What to do where an input has no frame: stop and say so, hold the nearest one, or skip the frame.",
+        MISSING[0],
+        MISSING,
+    )
+
+
+def _output(tool: Tool) -> Iterable[Knob]:
+    yield Knob("tab", "output_tab", "Output", "Where results go and what is in them.")
+    yield Knob(
+        "string",
+        "output",
+        "Output",
+        "Template with {show} {shot} {task} {version} {view} {layer} and ####;"
+        " relative to the script's folder. Empty: the site's, else sfumato/{task}/{version}/...",
+        "",
+    )
+    yield Knob("string", "output_show", "Show", "{show} in the template. Empty: the site's.", "")
+    yield Knob("string", "output_shot", "Shot", "{shot} in the template.", "", same_line=True)
+    yield Knob("string", "output_task", "Task", "{task} in the template. Empty: the node's name.", "", same_line=True)
+    yield Knob("string", "version", "Version", "Like v003. Empty: the next one, or the one a stopped run began.", "")
+    yield from _parameters(tool, lambda group: group == "Output")
+    for item in tool.outputs[1:]:
+        yield Knob("switch", f"write_{item.name}", item.label, f"Also write {item.help}, beside the result.", False)
+    yield Knob(
+        "choice",
+        "plate_bits",
+        "Rendered plate",
+        "How the plate is handed over where it has to be rendered; half holds nothing above 65504.",
+        "half",
+        ("half", "float"),
+    )
+    yield Knob("divider", "versions_divider", "Versions", "Results that are there.")
+    yield Knob("string", "version_to_load", "Load", "Like v002. Empty: the newest.", "")
+    yield button("load_version", "Load version", "Show that version. Nothing is computed.", True)
+    yield button("reveal", "Reveal", "Open the result's folder.", True)
+
+
+def _farm() -> Iterable[Knob]:
+    yield Knob("tab", "farm_tab", "Farm", "Compute this node elsewhere. Our tasks need no Nuke licence.")
+    yield Knob(
+        "choice",
+        "farm_target",
+        "Target",
+        "The queue of this machine, or a job file for a render manager.",
+        QUEUE,
+        TARGETS,
+    )
+    yield button(
+        "send_to_farm",
+        "Send to farm",
+        "This node only. Inputs are rendered here and now, so the farm's"
+        " tasks use no Nuke licence; the script must be saved, and a copy of it goes along.",
+    )
+    yield Knob("whole", "farm_slots", "Slots", "How many tasks run side by side in the local queue.", 1)
+    yield Knob("whole", "farm_chunk", "Chunk", "Frames a task computes.", 12, same_line=True)
+    yield Knob("whole", "farm_retries", "Retries", "How often a failed task is tried again.", 2, same_line=True)
+    for name in ("pool", "group", "priority"):
+        yield Knob(
+            "string",
+            f"farm_{name}",
+            name.capitalize(),
+            f"The farm's {name}. Empty: the site's.",
+            "",
+            same_line=name != "pool",
+        )
+    yield Knob("string", "farm_out", "Write to", "File or folder for the farm's job. Empty: beside the result.", "")
+
+
+def _info(tool: Tool) -> Iterable[Knob]:
+    yield Knob("tab", "info_tab", "Info", "How things stand.")
+    yield Knob("text", "last_error", "Last problem", "What went wrong last, and the log that says more.", saved=False)
+    yield Knob("text", "inputs_told", "Inputs", "How each input was handed over in the last run.", saved=False)
+    yield button("update_status", "Update status", "Look again whether inputs changed since the version shown.")
+    yield button("release_gpu", "Release GPU", "End the engine's process; all of its memory is free at once.", True)
+    licences = f"Trained weights: {tool.trained_weights}. Generative: {'yes' if tool.generative else 'no'}."
+    yield Knob("text", "about", "About", f"{tool.help} {licences}", licences)
+    yield Knob("string", "result_version", "Version shown", "The version the result comes from.", "")
+    yield Knob(
+        "string",
+        "sfumato_version",
+        "Node version",
+        "The layout of this node; an older one is brought up to date when a button is pressed.",
+        str(LAYOUT),
+    )
+    for name, value in (("result_state", ""), ("result_settings", "")):
+        yield Knob("string", name, name, "Kept for the status line: what the result was made from.", value, hidden=True)
+    for name in ("has_result", "has_frame"):
+        yield Knob(
+            "switch", name, name, "Kept for the switch inside: whether there is anything to show.", False, hidden=True
+        )
+    for name in ("result_form", "frame_form"):
+        yield Knob("whole", name, name, "Kept for the switch inside: how the colour is stored.", 0, hidden=True)

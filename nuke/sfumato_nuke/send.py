@@ -1,0 +1,188 @@
+"""Sending a node's job on its way: gather, check, hand over. Only ever the node whose button was pressed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import nuke
+
+from sfumato_nuke import inputs, knobs, results, scratch
+from sfumato_nuke.local_queue import Queue
+from sfumato_nuke.order import Order, order, preview, reserved
+from sfumato_nuke.panel import QUEUE
+from sfumato_nuke.watch import WATCH, Run
+from sfumato_plugins.check import problems_here
+from sfumato_plugins.engine_python import clean_environment, command
+from sfumato_plugins.errors import JobError, wrong
+from sfumato_plugins.frames import Pattern
+from sfumato_plugins.job import Job
+from sfumato_plugins.tool import Tool
+
+Node = Any
+
+
+def run_here(node: Node, tool: Tool) -> None:
+    """Compute the node's range on this machine.
+
+    Raises:
+        JobError, NoEngine, inputs.Cancelled: with a sentence.
+    """
+    _free(node)
+    asked = order(node, tool)
+    job, folder = _with_inputs(node, asked, reserved(asked))
+    try:
+        results.remember(tool, job, asked)
+        _start(node, Run(node.fullName(), "result", asked, job, folder), job)
+    except BaseException:
+        scratch.remove(folder)
+        raise
+
+
+def solve_frame(node: Node, tool: Tool) -> None:
+    """Compute the current frame, the viewer's region of it, at preview quality.
+
+    Raises:
+        As run_here.
+    """
+    _free(node)
+    asked = order(node, tool)
+    job = preview(asked, nuke.frame())
+    job, folder = _with_inputs(node, asked, job, viewer_region())
+    try:
+        _start(node, Run(node.fullName(), "frame", asked, job, folder), job)
+    except BaseException:
+        scratch.remove(folder)
+        raise
+
+
+def send_to_farm(node: Node, tool: Tool) -> str:
+    """Hand the node's job to the local queue, or write it for a render manager. Gives a sentence on what was done.
+
+    Raises:
+        JobError: also when the script has unsaved changes: the copy that goes along would not be what was sent.
+    """
+    script = nuke.root().name()
+    if nuke.root().modified() or not os.path.isfile(script):
+        raise wrong("", "the script has changes that are not saved", "save it, then send again: a copy goes along")
+    _free(node)
+    asked = order(node, tool)
+    job = reserved(asked)
+    pattern = results.pattern_of(tool, job)
+    folder = pattern.beside(".inputs")
+    job, _ = _with_inputs(node, asked, job, keep=folder)
+    results.remember(tool, job, asked)
+    path = pattern.beside(".job.json")
+    replace(job, base=os.path.dirname(path), outputs=_absolute(job)).save(path)
+    shutil.copyfile(script, pattern.beside(".nk"))
+    _check_there(path)
+    if os.path.isdir(folder):
+        scratch.leave(asked.settings, folder, pattern.beside(".result.json"))
+    target = node["farm_target"].value()
+    if target != QUEUE:
+        return _export(node, asked, path, target)
+    names = ("slots", "retries", "chunk")
+    options = {name: int(knobs.one(node, f"farm_{name}")) for name in names}
+    queue = Queue(path, job, pattern, options)
+    kept = folder if os.path.isdir(folder) else ""
+    WATCH.follow(Run(node.fullName(), "queue", asked, job, kept, queue=queue))
+    return f"{job.names.get('version', 'the job')} is in the local queue, log: {queue.log}"
+
+
+def _start(node: Node, run: Run, job: Job) -> None:
+    knobs.tell(node, "last_error", " ")
+    results.colour_node(node, False)
+    WATCH.start(run, job)
+    knobs.tell(node, "status", f"{job.names.get('version', 'this frame')}: starting")
+
+
+def _free(node: Node) -> None:
+    if WATCH.of(node):
+        raise wrong("", f"{node.name()} is being computed already", "press Cancel first, or wait for it")
+
+
+def _with_inputs(
+    node: Node, asked: Order, job: Job, region: inputs.Box | None = None, keep: str = ""
+) -> tuple[Job, str]:
+    """The job with its inputs as files, and the folder of those that were rendered ("" for none).
+
+    keep: A folder for rendered inputs that others read and that stays until the result is there.
+    """
+    found = inputs.look(node, asked.tool, job.shot, job.views, asked.space, region)
+    knobs.tell(node, "inputs_told", "\n".join([*found.told, f"colour: {asked.space.told}"]))
+    _check(
+        replace(job, inputs={**found.files, **dict.fromkeys(found.render, asked.tool.main_input.name)}), found.render
+    )
+    folder = ""
+    if found.render:
+        folder = keep or scratch.new(asked.settings, f"{asked.tool.name}")
+        os.makedirs(folder, exist_ok=True)
+        try:
+            inputs.render(node, asked.tool, found, job.shot, job.views, folder, region)
+        except BaseException:
+            scratch.remove(folder)
+            raise
+    job = replace(job, inputs=found.files, views=_views(job, found.files))
+    try:
+        _check(job, ())
+    except JobError:
+        scratch.remove(folder)
+        raise
+    return job, folder
+
+
+def _views(job: Job, files: dict[str, str]) -> tuple[str, ...]:
+    """A script's only view has to be named where a file name asks for one."""
+    asks = any(Pattern(text).has_view for text in (*files.values(), *job.outputs.values()))
+    return job.views or (tuple(nuke.views()[:1]) if asks else ())
+
+
+def _check(job: Job, unrendered: Sequence[str]) -> None:
+    """Everything that is wrong and can be seen from here, in one list; before rendering, only what needs no files.
+
+    Raises:
+        JobError: with all of it.
+    """
+    found = problems_here(job)
+    if unrendered:
+        about = tuple(f"inputs.{name}" for name in unrendered)
+        found = [p for p in found if p.where not in about and not p.where.startswith("outputs")]
+    if found:
+        raise JobError(found)
+
+
+def _check_there(path: str) -> None:
+    """What only the engine can see: headers, sizes, colour names. Waits for it; a farm would find it much later."""
+    done = subprocess.run(
+        command("check", path), env=clean_environment(os.environ), capture_output=True, text=True, timeout=300
+    )
+    if done.returncode:
+        said = done.stdout.strip() or done.stderr.strip().splitlines()[-1:] or ["the engine cannot check it"]
+        raise wrong("", said if isinstance(said, str) else said[0])
+
+
+def _export(node: Node, asked: Order, path: str, target: str) -> str:
+    from sfumato_plugins import farm
+
+    out = knobs.text(node, "farm_out") or os.path.splitext(path)[0] + f".{target}"
+    given = {name: knobs.text(node, f"farm_{name}") for name in ("pool", "group", "priority")}
+    options = farm.options(asked.settings, **{k: v for k, v in given.items() if v})
+    written = farm.export(path, target, out, options)
+    return f"written for {target}: {', '.join(written)}"
+
+
+def _absolute(job: Job) -> dict[str, str]:
+    return {name: os.path.join(job.base, text).replace("\\", "/") for name, text in job.outputs.items()}
+
+
+def viewer_region() -> inputs.Box | None:
+    """The region of the active viewer, (left, bottom, right, top); None if it shows the whole picture."""
+    viewer = nuke.activeViewer() if nuke.GUI else None
+    if viewer is None or not viewer.node().roiEnabled():
+        return None
+    box = viewer.node().roi()
+    return (box["x"], box["y"], box["r"], box["t"]) if box else None
