@@ -8,14 +8,16 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import sfumato_plugins
 from sfumato_plugins.errors import JobError
 from sfumato_plugins.failure import failure
 from sfumato_plugins.options import add_options, job_from
-from sfumato_plugins.report import Teller, choose_teller, interruptible
+from sfumato_plugins.report import Teller, choose_teller
 from sfumato_plugins.runtime import prepare_process
+from sfumato_plugins.stopping import follow_parent, interruptible, leave
 
 EXIT_CODES = """\
 exit codes: 0 done; 1 a bug in sfumato; 2 the request is wrong; 3 an input is missing or unreadable;
@@ -28,14 +30,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     teller = _teller(args)
     try:
         prepare_process()
-        with interruptible(teller):
-            code: int = args.go(args, teller)
-        return code
+        with interruptible(teller) if args.go is not _worker else nullcontext():  # the worker has its own way to stop
+            follow_parent(os.environ)
+            done: int = args.go(args, teller)
+        return done
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
     except (Exception, KeyboardInterrupt) as error:
-        return _failed(error, teller, getattr(args, "json", False))
+        code = _failed(error, teller, getattr(args, "json", False))
+        if teller.stopped:
+            leave(code)
+        return code
     finally:
         teller.end()
 
@@ -118,9 +124,10 @@ def _add_job_commands(commands: Any) -> None:
 
 
 def _add_measuring_commands(commands: Any) -> None:
-    from sfumato_plugins import measuring
+    from sfumato_plugins import curves_command, measuring
 
     measuring.add_commands(commands)
+    curves_command.add_commands(commands)
 
 
 def _tool(args: argparse.Namespace, teller: Teller) -> int:

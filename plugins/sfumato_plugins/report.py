@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from types import FrameType
-from typing import TYPE_CHECKING, Any, TextIO
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from sfumato.report import Step
@@ -162,29 +158,6 @@ class Progress:
         self._share = max(self._share, min(frames / self._frames, 1.0))
         self._teller.frame = frame
         self._teller.progress(self._share, text if frame is None else f"frame {frame}  {text}")
-
-
-@contextmanager
-def interruptible(teller: Teller) -> Iterator[None]:
-    """Ctrl-C and SIGTERM ask the work to stop between two steps; a second time they end it at once."""
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        if teller.stopped:
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-        teller.stopped = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
-
-    before: dict[int, Any] = {}
-    try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, ask)
-    except ValueError:  # not the main thread: whoever started us stops us
-        pass
-    try:
-        yield
-    finally:
-        for caught, handler in before.items():
-            signal.signal(caught, handler)
 
 
 def choose_teller(how: str, environ: Mapping[str, str]) -> Teller:
