@@ -134,7 +134,7 @@ class Types:
         if text.startswith(("Dict[str, ", "dict[str, ")):
             text, kind = text[10:-1], "dict"
         text = text.strip("'\" ")
-        for home in ("", *(parents(near.name) if near else ("nuke",))):
+        for home in ("", *(parents(near.name) if near else ())):
             name = f"{home}.{text}" if home else text
             if name in self.table.entries and self.table.entries[name].kind == "class":
                 return {Value(kind, name)}

@@ -20,7 +20,7 @@ import types
 
 from .table import Entry, Table
 
-__all__ = ["Entry", "Table", "WrongThread", "calls", "fakes", "installed", "module"]
+__all__ = ["Entry", "Table", "WrongThread", "calls", "fakes", "installed", "module", "register"]
 
 DUNDERS = {"__init__", "__repr__", "__eq__", "__hash__", "__new__", "__init_subclass__", "__class_getitem__"}
 
@@ -60,16 +60,35 @@ def calls(fake):
     return object.__getattribute__(fake, "_calls")
 
 
+def register(fake, name, behaviour, signature="(*args, **kwargs)"):
+    """Give the module a command that a plug-in brought along; None as behaviour takes it away again."""
+    own = object.__getattribute__(fake, "__dict__")
+    own["_registered"].pop(name, None)
+    own["_behaviours"].pop(name, None)
+    if behaviour is not None:
+        own["_registered"][name] = Entry(f"{fake.__name__}.{name}", "function", [signature])
+        own["_behaviours"][name] = behaviour
+
+
 class StrictModule(types.ModuleType):
     """Never made by hand: see module()."""
 
     def __init__(self, name, table, behaviours, gui):
         super().__init__(name)
-        hidden = {"_table": table, "_behaviours": behaviours, "_gui": gui, "_calls": [], "__path__": []}
+        hidden = {
+            "_table": table,
+            "_behaviours": behaviours,
+            "_gui": gui,
+            "_calls": [],
+            "_registered": {},
+            "__path__": [],
+        }
         self.__dict__.update(hidden, __file__=f"<strict fake of {name}>")
 
     def __getattr__(self, name):
         owner, table = self.__name__, self._table
+        if name in self._registered:
+            return self._function(self._registered[name], name)
         entry = None if name.startswith("__") else table.find(owner, name)
         if entry is None:
             raise table.refuse(owner, name)

@@ -47,6 +47,16 @@ def ours(*folders):
     return frozenset(names)
 
 
+def registered(folder):
+    """Commands that our own plug-in adds to maya.cmds: the names it hands to registerCommand, or keeps for that."""
+    names = set()
+    for path in (ROOT / folder / "plug-ins").glob("*.py") if (ROOT / folder / "plug-ins").is_dir() else ():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
+                names.add(node.value)
+    return {name for name in names if name.startswith("sfumato")}
+
+
 def defined(tree):
     """Names that a module's text brings into being: definitions, annotated fields, self.x = ..., tuple fields."""
     names = set()

@@ -10,7 +10,7 @@ import re
 import textwrap
 
 from . import vocabulary
-from .inference import HOSTS, UNKNOWN, Types
+from .inference import HOSTS, UNKNOWN, Types, Value
 from .scope import Scope
 from .table import signature
 
@@ -24,6 +24,7 @@ class Walk(Types):
     def __init__(self, table=None, *, folders=("nuke", "maya", "plugins")):
         super().__init__(table)
         self.words = self.shelf = vocabulary.pythons() | vocabulary.ours(*folders)
+        self.commands = vocabulary.registered("maya")
 
     def problems(self, text, where):
         """Every host name or call in `text` that the table does not know, as `where:line: what`."""
@@ -110,6 +111,8 @@ class Walk(Types):
             store = isinstance(node.ctx, (ast.Store, ast.Del))
             if store and not any(e.kind == "attribute" for v in hosts for e in self.entries(v, node.attr)):
                 self.report(node, f"{ast.unparse(node)} cannot be assigned")
+            return
+        if Value("module", "maya.cmds") in values and node.attr in self.commands:
             return
         if hosts and UNKNOWN not in values:
             self.report(node, str(self.table.refuse(hosts[0].name, node.attr)))
