@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sfumato_plugins.logs import tail
 
 AGAIN = "run again: finished frames are kept"
+WHICH = "is it the Python that sfumato was installed in? Name it with SFUMATO_PYTHON"
 _WORDS = {
     "SIGSEGV": "segmentation fault",
     "SIGBUS": "bus error",
@@ -52,6 +53,14 @@ def cause(code: int, greeted: bool, python: str, log: str) -> Death:
     return Death("engine", f"the engine ended by itself in the middle of a job (exit code {code})", hint)
 
 
+def nonsense(line: bytes, greeted: bool, python: str) -> Death:
+    """Judge an engine that said something that is no message."""
+    said = line[:80].decode("ascii", "replace").strip()
+    if greeted:
+        return Death("engine", f"the engine said something that is no message: {said}", AGAIN)
+    return Death("engine", f"{python} is not sfumato's Python; it said: {said}", WHICH)
+
+
 def _never_began(code: int, python: str, said: str) -> Death:
     missing = re.findall(r"No module named '?([\w.]+)'?", said)
     if missing and missing[-1].startswith("sfumato"):
@@ -61,8 +70,7 @@ def _never_began(code: int, python: str, said: str) -> Death:
         hint = f"{python} -m pip install --force-reinstall sfumato"
         return Death("engine", f"{python} has no module called {missing[-1]}", hint)
     how = f"exit code {code}" if code >= 0 else _signal_name(-code)
-    hint = "is it the Python that sfumato was installed in? Name it with SFUMATO_PYTHON"
-    return Death("engine", f"{python} did not become an engine ({how})", hint)
+    return Death("engine", f"{python} did not become an engine ({how})", WHICH)
 
 
 def _out_of_memory(said: str) -> bool:

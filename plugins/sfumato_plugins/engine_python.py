@@ -113,7 +113,8 @@ def read_marker(environ: Mapping[str, str] = os.environ) -> str:
     try:
         with open(marker(environ), encoding="utf-8") as file:
             found = json.load(file)
-        return str(found["by_folder"].get(root()) or found["python"])
+        marked = found["by_folder"].get(root()) or found["python"]
+        return marked if isinstance(marked, str) else ""
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return ""
 

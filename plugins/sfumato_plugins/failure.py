@@ -43,7 +43,7 @@ def failure(error: BaseException) -> Failure:
         return Failure(130, "cancelled", (Problem("", "stopped by Ctrl-C"),))
     if _is_memory(error):
         hint = "close other programs, crop the plate to what matters, or use the quality preview"
-        return Failure(4, "memory", (Problem("", f"out of memory: {_first_line(error)}", hint, 4),))
+        return Failure(4, "memory", (Problem("", ": ".join(("out of memory", *str(error).splitlines()[:1])), hint, 4),))
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
         what = f"{_NO_ROOM[error.errno]}: {error.filename or 'a file'} could not be written"
         return Failure(2, "request", (Problem("outputs", what, "make room; frames already finished are kept"),))

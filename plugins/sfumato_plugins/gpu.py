@@ -6,7 +6,7 @@ SFUMATO_GPUS=name,name stands for the list of GPUs in tests; a run on "auto" the
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Callable
 
 from sfumato_plugins.lease import Client, Lease, folder_for_leases
@@ -42,7 +42,7 @@ def choose_device(
     gpus = visible_gpus(environ)
     if not gpus:
         return pick_device(name)
-    gpu = _hold(list(gpus), client, say, pause, environ)
+    gpu = hold(list(gpus), client, say, pause, environ)
     index = gpus.get(gpu)
     if index is None or name not in ("auto", "cuda"):
         return pick_device(name)
@@ -71,8 +71,8 @@ def visible_gpus(environ: Mapping[str, str] = os.environ) -> dict[str, int | Non
     return found
 
 
-def _hold(gpus: list[str], client: Client, say: Say, pause: Pause, environ: Mapping[str, str]) -> str:
-    """Take a lease and keep it; the name of the GPU."""
+def hold(gpus: Sequence[str], client: Client, say: Say, pause: Pause, environ: Mapping[str, str] = os.environ) -> str:
+    """Take the lease of one of some GPUs, unless this process has it, and keep it; the name of the GPU."""
     global _held
     if _held is None or _held.gpu not in gpus:
         try:

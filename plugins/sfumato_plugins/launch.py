@@ -17,7 +17,7 @@ from typing import Any
 
 from sfumato_plugins import logs, wire
 from sfumato_plugins.asked import Asked, with_colour
-from sfumato_plugins.autopsy import Death, cause
+from sfumato_plugins.autopsy import Death, cause, nonsense
 from sfumato_plugins.child import Child
 from sfumato_plugins.engine_python import HINT, Found, NoEngine, clean_environment, find_python, kept_names
 
@@ -187,8 +187,7 @@ class Engine:
             message = {}
         event = message.get("event")
         if not isinstance(event, str) or (event != "hello" and not self._greeted):
-            said = line[:80].decode("ascii", "replace").strip()
-            return self._give_up(Death("engine", f"the engine said something that is no message: {said}", HINT))
+            return self._give_up(nonsense(line, self._greeted, self._found.path))
         if event == "hello":
             return self._greet(message)
         id = message.get("id")
@@ -208,6 +207,7 @@ class Engine:
             what = f"the engine at {self._found.path} speaks protocol {message.get('protocol')}, not {wire.PROTOCOL}"
             return self._give_up(Death("engine", what, "use the engine and the host plug-in of one sfumato version"))
         self._greeted = True
+        message.setdefault("id", "")
         self._messages.append(message)
 
     def _end(self, message: dict[str, Any]) -> None:

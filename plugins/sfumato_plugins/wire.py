@@ -8,7 +8,7 @@ To the engine, "op":
   ping     id            pong at once, also while it computes
   release                give the GPU back: leave when idle
   quit                   leave; what runs is stopped between two steps
-From the engine, "event":
+From the engine, "event" (id is empty where a message is about no job):
   hello      protocol, version, python, pid, tools
   accepted   id, ahead           how many jobs come first
   progress   id, share (0..1, whole percents, never falling), text, frame or null, seconds_left or null

@@ -8,6 +8,7 @@ nothing and 1 is the log, so neither a library's print nor a child's echo can re
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import queue
 import signal
@@ -30,6 +31,7 @@ LOOK = 0.5  # seconds between looks at the parent, and at who wants the GPU
 def main(host: str = "", idle: float = 120.0, compute: Compute | None = None) -> int:
     """Serve a host until it says quit, goes away, or the GPU has not been used for `idle` seconds."""
     inward, outward = _take_pipes()
+    faulthandler.enable()  # where it was, in the log, if it crashes
     worker = Worker(outward, compute or computing(host), idle)
     signal.signal(signal.SIGTERM, worker.told_to_stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the host's terminal is for the host
@@ -84,7 +86,7 @@ class Worker:
             version = ""
         tools = [tool.name for tool in sfumato_plugins.TOOLS]
         python = "{}.{}.{}".format(*sys.version_info[:3])
-        self.say("hello", protocol=wire.PROTOCOL, version=version, python=python, pid=os.getpid(), tools=tools)
+        self.say("hello", id="", protocol=wire.PROTOCOL, version=version, python=python, pid=os.getpid(), tools=tools)
 
     def listen(self, inward: BinaryIO) -> None:
         """The reader thread: hear every line until the host is gone, then leave."""

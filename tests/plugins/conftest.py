@@ -4,6 +4,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -120,3 +121,60 @@ def command_line():
         )
 
     return call
+
+
+@pytest.fixture
+def stand_in(tmp_path):
+    """A program that a host takes for the engine's Python; its jobs do what `stand_in.job` tells them."""
+    from sfumato_plugins.benches import stand_in
+
+    folder = tmp_path / "stand-in"
+    folder.mkdir()
+    return stand_in.python_that(str(folder))
+
+
+@pytest.fixture
+def open_engine(tmp_path, stand_in):
+    """open_engine() is an Engine on the stand-in, open_engine(python) on another; all are closed in the end."""
+    from sfumato_plugins.launch import Engine
+
+    opened = []
+
+    def open_one(python=stand_in, **more):
+        opened.append(Engine(python, **{"host": "test", "log_folder": str(tmp_path / "logs"), **more}))
+        return opened[-1]
+
+    yield open_one
+    for engine in opened:
+        engine.close()
+
+
+class Heard(list):
+    """Messages a host polled, and when each came, on the monotonic clock."""
+
+    def __init__(self, engine):
+        super().__init__()
+        self.engine, self.at = engine, []
+
+    def until(self, event, seconds=30, starts="", **like):
+        """Poll until a message of that kind comes, with these values and a text that starts so; give it back."""
+        end = time.monotonic() + seconds
+        while True:
+            for message in self.engine.poll():
+                self.append(message)
+                self.at.append(time.monotonic())
+            for message in self:
+                same = message["event"] == event and all(message.get(k) == v for k, v in like.items())
+                if same and message.get("text", "").startswith(starts):
+                    return message
+            assert time.monotonic() < end, f"no {event} {like} among {list(self)}"
+            time.sleep(0.002)
+
+    def when(self, message):
+        return self.at[self.index(message)]
+
+
+@pytest.fixture
+def heard():
+    """heard(engine) collects what it says."""
+    return Heard
