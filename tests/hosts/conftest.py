@@ -1,10 +1,33 @@
 """Host tests run without the engine and without a host; fakes/ and parsers/ beside this file are theirs."""
 
+import os
 import pathlib
+import subprocess
 import sys
+
+import pytest
 
 HERE = pathlib.Path(__file__).parent
 sys.path.append(str(HERE))  # for `from fakes import strict`; nothing here is called nuke or maya
 PLUGINS = str(HERE.parents[1] / "plugins")
 if PLUGINS not in sys.path:
     sys.path.append(PLUGINS)
+
+
+@pytest.fixture(scope="session")
+def engine():
+    """The path of a Python with the engine in it: $SFUMATO_PYTHON, or the one that runs the tests."""
+    for python in (os.environ.get("SFUMATO_PYTHON"), sys.executable):
+        code = "import torch, OpenImageIO, sfumato, sfumato_plugins.cli"
+        if python and subprocess.run([python, "-c", code], capture_output=True, check=False).returncode == 0:
+            return python
+    pytest.skip("no engine: neither SFUMATO_PYTHON nor this Python has torch, OpenImageIO and sfumato")
+
+
+@pytest.fixture(scope="session")
+def tiny_shot(engine, tmp_path_factory):
+    """A folder with plate, trimap, clean and truth, frames 1001-1006 of 96 x 64, drawn by the engine."""
+    folder = tmp_path_factory.mktemp("tiny_shot")
+    code = "import sys; from sfumato.demo.matte import make_shot; make_shot(sys.argv[1], 6, (96, 64))"
+    subprocess.run([engine, "-c", code, str(folder)], check=True)
+    return folder

@@ -47,14 +47,12 @@ def ours(*folders):
     return frozenset(names)
 
 
+@functools.cache
 def registered(folder):
-    """Commands that our own plug-in adds to maya.cmds: the names it hands to registerCommand, or keeps for that."""
-    names = set()
-    for path in (ROOT / folder / "plug-ins").glob("*.py") if (ROOT / folder / "plug-ins").is_dir() else ():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
-                names.add(node.value)
-    return {name for name in names if name.startswith("sfumato")}
+    """Commands that our own plug-in adds to maya.cmds: names that our code holds as text, prefixed as all of ours."""
+    nodes = (n for p in (ROOT / folder).rglob("*.py") for n in ast.walk(ast.parse(p.read_text(encoding="utf-8"))))
+    texts = {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+    return frozenset(text for text in texts if text.startswith("sfumato") and text.isidentifier())
 
 
 def defined(tree):
@@ -68,6 +66,9 @@ def defined(tree):
                 names |= {target.id for target in targets if isinstance(target, ast.Name)}
         elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
             names |= {node.attr} if getattr(node.value, "id", "") in {"self", "cls"} else set()
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "add_argument":
+            words = [word.value for word in node.args if isinstance(word, ast.Constant)]
+            names |= {word.lstrip("-").replace("-", "_") for word in words if isinstance(word, str)}
     for node in tree.body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         names |= {target.id for target in targets if isinstance(target, ast.Name)}

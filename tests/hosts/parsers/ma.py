@@ -101,11 +101,11 @@ def parse(text):
 
 def set_attribute(curve, statement):
     """Enter one setAttr: keys into curve.keys, all else as words."""
-    words = [word for word in statement.words if word not in {"-k", "-l", "-av"}]
-    size = statement.flag("-s")
-    if size is not None:
-        words = words[: words.index("-s")] + words[words.index("-s") + 2 :]
-    name, values = words[0], [word for word in words[1:] if word not in {"-type"}]
+    size, words = statement.flag("-s"), [word for word in statement.words if word not in {"-k", "-l", "-av"}]
+    for flag in ("-s", "-type"):
+        if flag in words:
+            del words[words.index(flag) : words.index(flag) + 2]
+    name, *values = words
     if not name.startswith("."):
         raise MayaTextError(f"line {statement.line}: setAttr {name} does not start with a dot")
     plug, _, span = name[1:].partition("[")
