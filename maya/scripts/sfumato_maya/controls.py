@@ -1,0 +1,119 @@
+"""A tool's declaration as controls of Maya's own interface: one for every input, output and parameter."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any, Callable
+
+from maya import cmds
+
+from sfumato_plugins.tool import Choice, Images, Number, Parameter, Several, Switch, Whole
+
+LABEL = 120  # pixels
+SLIDES = 1000  # a range up to this wide gets a slider
+Reader = Callable[[], Any]
+
+
+def draw_parameter(parameter: Parameter, prefix: str) -> Reader:
+    """Draw one parameter under the current layout; what comes back reads its value."""
+    name = f"{prefix}_{parameter.name}"
+    for kind, draw in _KINDS:
+        if isinstance(parameter, kind):
+            return draw(parameter, name)
+    return _text(parameter, name)
+
+
+def _common(item: Any) -> dict[str, Any]:
+    return {"label": item.label, "annotation": item.help, "columnWidth": (1, LABEL)}
+
+
+def _text(parameter: Parameter, name: str) -> Reader:
+    made = cmds.textFieldGrp(name, text=str(parameter.default or ""), **_common(parameter))
+    return lambda: cmds.textFieldGrp(made, query=True, text=True)
+
+
+def _whole(parameter: Whole, name: str) -> Reader:
+    if parameter.high - parameter.low > SLIDES:
+        made = cmds.intFieldGrp(name, value1=parameter.default, extraLabel=parameter.unit, **_common(parameter))
+        return lambda: cmds.intFieldGrp(made, query=True, value1=True)
+    span = {"minValue": parameter.low, "maxValue": parameter.high}
+    label = {**_common(parameter), "extraLabel": parameter.unit}
+    slider = cmds.intSliderGrp(name, field=True, value=parameter.default, **span, **label)
+    return lambda: cmds.intSliderGrp(slider, query=True, value=True)
+
+
+def _number(parameter: Number, name: str) -> Reader:
+    if parameter.high - parameter.low > SLIDES:
+        made = cmds.floatFieldGrp(name, value1=parameter.default, extraLabel=parameter.unit, **_common(parameter))
+        return lambda: cmds.floatFieldGrp(made, query=True, value1=True)
+    span = {"minValue": parameter.low, "maxValue": parameter.high}
+    label = {**_common(parameter), "extraLabel": parameter.unit}
+    slider = cmds.floatSliderGrp(name, field=True, value=parameter.default, **span, **label)
+    return lambda: cmds.floatSliderGrp(slider, query=True, value=True)
+
+
+def _choice(parameter: Choice, name: str) -> Reader:
+    made = cmds.optionMenuGrp(name, **_common(parameter))
+    for option in parameter.options:
+        cmds.menuItem(label=option, parent=f"{made}|OptionMenu")
+    cmds.optionMenuGrp(made, edit=True, value=parameter.default)
+    return lambda: cmds.optionMenuGrp(made, query=True, value=True)
+
+
+def _several(parameter: Several, name: str) -> Reader:
+    cmds.rowLayout(numberOfColumns=len(parameter.options) + 1, columnWidth=(1, LABEL))
+    cmds.text(label=parameter.label, align="right", width=LABEL, annotation=parameter.help)
+    boxes = {
+        option: cmds.checkBox(f"{name}_{option}", label=option, value=option in parameter.default)
+        for option in parameter.options
+    }
+    cmds.setParent("..")
+    return lambda: [option for option, box in boxes.items() if cmds.checkBox(box, query=True, value=True)]
+
+
+def _switch(parameter: Switch, name: str) -> Reader:
+    label = {"label": "", "label1": parameter.label, "annotation": parameter.help, "columnWidth": (1, LABEL)}
+    made = cmds.checkBoxGrp(name, numberOfCheckBoxes=1, value1=parameter.default, **label)
+    return lambda: cmds.checkBoxGrp(made, query=True, value1=True)
+
+
+_KINDS: tuple[tuple[type[Parameter], Callable[[Any, str], Reader]], ...] = (
+    (Whole, _whole),
+    (Number, _number),
+    (Choice, _choice),
+    (Several, _several),
+    (Switch, _switch),
+)
+
+
+def draw_images(images: Images, prefix: str, *, written: bool) -> Reader:
+    """Draw the field for a file or a sequence, with a button that asks for it."""
+    name = f"{prefix}_{images.name}"
+
+    def ask(*_: Any) -> None:
+        picked = pick(images.label, written=written)
+        if picked:
+            cmds.textFieldButtonGrp(name, edit=True, text=pattern_of(picked))
+
+    label = images.label + (" *" if images.required else "")
+    draw_file(name, label, f"{images.help}; #### is the frame number", ask)
+    return lambda: cmds.textFieldButtonGrp(name, query=True, text=True).strip()
+
+
+def draw_file(name: str, label: str, help: str, ask: Callable[..., None]) -> None:
+    """A text field with a button beside it."""
+    flags = {"buttonLabel": "...", "columnWidth": (1, LABEL), "adjustableColumn": 2}
+    cmds.textFieldButtonGrp(name, label=label, annotation=help, buttonCommand=ask, **flags)
+
+
+def pick(caption: str, *, written: bool, files: str = "All files (*.*)") -> str:
+    """Ask for a file; empty when the artist thinks better of it."""
+    found = cmds.fileDialog2(caption=caption, fileMode=0 if written else 1, fileFilter=files)
+    return found[0] if found else ""
+
+
+def pattern_of(path: str) -> str:
+    """plate.####.exr for plate.1001.exr: what was picked is one frame of it."""
+    folder, name = os.path.split(path)
+    return os.path.join(folder, re.sub(r"(?<=[._])\d+(?=\.\w+$)", lambda m: "#" * len(m[0]), name))
