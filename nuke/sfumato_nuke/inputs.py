@@ -98,6 +98,7 @@ def render(
 def _ready(write: Node, path: str, node: Node, item: Images) -> Iterator[Node]:
     """The hidden Write switched on, with a file name; off and without one afterwards."""
     half = item.colour and node["plate_bits"].value() == "half"
+    before = write["datatype"].value()
     try:
         write["file"].setValue(path)
         write["datatype"].setValue("16 bit half" if half else "32 bit float")
@@ -105,6 +106,7 @@ def _ready(write: Node, path: str, node: Node, item: Images) -> Iterator[Node]:
         yield write
     finally:
         write["disable"].setValue(True)
+        write["datatype"].setValue(before)
         write["file"].setValue("")
 
 
@@ -112,13 +114,17 @@ def _ready(write: Node, path: str, node: Node, item: Images) -> Iterator[Node]:
 def _cropped(node: Node, region: Box | None) -> Iterator[None]:
     """The plate narrowed to a region; its format stays."""
     crop = node.node(REGION)
+    before = tuple(crop["box"].value())
+    if region is None:
+        yield
+        return
     try:
-        if region is not None:
-            crop["box"].setValue(region)
-            crop["disable"].setValue(False)
+        crop["box"].setValue(region)
+        crop["disable"].setValue(False)
         yield
     finally:
         crop["disable"].setValue(True)
+        crop["box"].setValue(before)
 
 
 def runs(frames: Sequence[int]) -> list[tuple[int, int]]:

@@ -17,10 +17,11 @@ Node = Any  # nuke.Node, which no type checker has outside Nuke
 def create(tool: Tool) -> Node:
     """A new node below the selected one, connected to it; what the menu entry calls."""
     chosen = nuke.selectedNodes()
-    node = build(tool)
-    if chosen:
-        node.setInput(0, chosen[0])
-        node.setXYpos(chosen[0].xpos(), chosen[0].ypos() + 80)
+    with nuke.Undo(f"new {tool.label} node"):
+        node = build(tool)
+        if chosen:
+            node.setInput(0, chosen[0])
+            node.setXYpos(chosen[0].xpos(), chosen[0].ypos() + 80)
     for other in chosen:
         other.setSelected(False)
     if nuke.GUI:

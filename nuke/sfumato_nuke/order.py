@@ -142,11 +142,11 @@ def script_folder() -> str:
 
 
 def reserved(order: Order) -> Job:
-    """The job with its version: the one that a stopped run of the same inputs and settings began, else the next."""
+    """The job with its version: the one that an earlier run of the same inputs and settings began, else the next."""
     job = order.job
     if "version" in job.names or not any("{version}" in text for text in job.outputs.values()):
         return job
-    same = replace(job, names={**job.names, "inputs": order.state})
+    same = replace(job, names={**job.names, "made_from": f"{order.state} {order.wants}"})
     return replace(job, names={**job.names, "version": fill(same).names["version"]})
 
 

@@ -36,11 +36,12 @@ def pattern_of(tool: Tool, job: Job) -> Pattern:
 
 
 def show(node: Node, tool: Tool, job: Job) -> None:
-    """Let the Read inside show a version, in one step of the undo history."""
+    """Let the Read inside show a version. Going to another one is a step of the undo history, more frames are not."""
     pattern = pattern_of(tool, job)
     version = job.names.get("version", "")
     there = pattern.for_view(job.views[0] if job.views else None).on_disk() or job.written
-    with nuke.Undo(f"{node.name()}: show {version or 'the result'}"):
+    same = node.node("result")["file"].value() == pattern.text
+    with unseen() if same else nuke.Undo(f"{node.name()}: show {version or 'the result'}"):
         _point(node.node("result"), pattern.text, there)
         node["result_version"].setValue(version)
         node["result_form"].setValue(_form(tool, job))
@@ -155,6 +156,8 @@ def status(node: Node, order: Order) -> str:
     if not node["has_result"].value():
         return "no result yet"
     name = node["result_version"].value() or "result"
+    if not os.path.isfile(Pattern(node.node("result")["file"].value()).beside(".result.json")):
+        return f"{name}, not complete"
     if not node["result_state"].value():
         return f"{name}, loaded"
     if node["result_state"].value() != order.state:

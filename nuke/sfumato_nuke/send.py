@@ -24,6 +24,8 @@ from sfumato_plugins.job import Job
 from sfumato_plugins.tool import Tool
 
 Node = Any
+SUFFIXES = {"openjd": "openjd.yaml", "opencue": "opencue.py", "tractor": "alf", "commands": "commands.txt"}
+"""What a render manager's file is called; the others take a folder."""
 
 
 def run_here(node: Node, tool: Tool) -> None:
@@ -166,13 +168,22 @@ def _check_there(path: str) -> None:
 
 
 def _export(node: Node, asked: Order, path: str, target: str) -> str:
+    """Write the job for a render manager; the site's settings hold where the Farm tab says nothing."""
     from sfumato_plugins import farm
+    from sfumato_plugins.farm.options import options
 
-    out = knobs.text(node, "farm_out") or os.path.splitext(path)[0] + f".{target}"
-    given = {name: knobs.text(node, f"farm_{name}") for name in ("pool", "group", "priority")}
-    options = farm.options(asked.settings, **{k: v for k, v in given.items() if v})
-    written = farm.export(path, target, out, options)
-    return f"written for {target}: {', '.join(written)}"
+    given: dict[str, Any] = {name: knobs.text(node, f"farm_{name}") or None for name in ("pool", "group")}
+    given["name"] = f"{os.path.splitext(os.path.basename(nuke.root().name()))[0]} {node.fullName()}"
+    priority = knobs.text(node, "farm_priority")
+    if priority and not priority.isdigit():
+        raise wrong("farm_priority", f"{priority!r} is not a whole number", "0 to 100, or empty for the site's")
+    given["priority"] = int(priority) if priority else None
+    for name, usual in (("chunk", 12), ("retries", 2)):
+        value = int(knobs.one(node, f"farm_{name}"))
+        given[name] = None if value == usual else value
+    out = knobs.text(node, "farm_out") or f"{os.path.splitext(path)[0]}.{SUFFIXES.get(target, target)}"
+    written = farm.export(path, target, out, options(asked.settings, given))
+    return f"written for {target}: {', '.join(os.path.basename(one) for one in written)} in {os.path.dirname(out)}"
 
 
 def _absolute(job: Job) -> dict[str, str]:
