@@ -1,7 +1,9 @@
 """A tiny shot in linear EXR, jobs about it, and the command line as a real process."""
 
+import importlib.util
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -9,6 +11,24 @@ import time
 import pytest
 
 SIZE = (48, 64)  # rows, columns
+
+
+WITHOUT_ENGINE = "needs the engine, and torch is not installed in this Python"
+
+
+class NeedsEngine(pytest.Module):
+    """A file of tests about the engine, in a host's Python."""
+
+    def collect(self):
+        pytest.skip(WITHOUT_ENGINE, allow_module_level=True)
+
+
+def pytest_pycollect_makemodule(module_path, parent):
+    """Where torch is missing, as in a host, a file that imports the engine at its top is skipped, and says so."""
+    asks = re.search(r"^(import torch|from sfumato[. ])", module_path.read_text(encoding="utf-8"), re.MULTILINE)
+    if asks and importlib.util.find_spec("torch") is None:
+        return NeedsEngine.from_parent(parent, path=module_path)
+    return None
 
 
 def tiny_plate(frame, rows=SIZE[0], columns=SIZE[1]):
@@ -107,6 +127,7 @@ class TinyShot:
 @pytest.fixture
 def shot(tmp_path):
     """An empty tiny shot; write frames into it."""
+    pytest.importorskip("torch", reason=WITHOUT_ENGINE)
     return TinyShot(tmp_path)
 
 

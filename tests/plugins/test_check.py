@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 import pytest
-import torch
 
 from sfumato_plugins.check import problems, problems_here
 
@@ -19,6 +18,8 @@ def test_a_good_job_has_no_problem(shot):
 
 
 def test_everything_wrong_is_in_one_list(shot):
+    import torch
+
     shot.write([1, 2])
     (shot.folder / "plate.0002.exr").write_bytes(b"no picture")
     shot.save(shot.folder / "garbage.0001.exr", torch.zeros(1, 24, 32), ("A",))
@@ -43,6 +44,8 @@ def test_everything_wrong_is_in_one_list(shot):
 
 
 def test_an_unreadable_plate_and_one_without_colour_are_named(shot):
+    import torch
+
     shot.write([1, 2])
     (shot.folder / "plate.0001.exr").write_bytes(b"")
     shot.save(shot.folder / "plate.0002.exr", torch.zeros(1, 48, 64), ("Z",))
