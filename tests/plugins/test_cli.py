@@ -6,6 +6,7 @@ import sys
 import time
 
 import pytest
+import torch
 
 
 def words(shot, *more):
@@ -115,8 +116,6 @@ def test_a_missing_input_is_exit_3_and_says_what_was_looked_for(shot, command_li
 
 
 def test_a_plate_without_one_finite_pixel_is_exit_3(shot, command_line):
-    import torch
-
     shot.write_trimap(1)
     shot.save(shot.folder / "plate.0001.exr", torch.full((3, 48, 64), float("nan")))
     done = command_line(*words(shot))

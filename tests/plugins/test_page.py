@@ -109,6 +109,7 @@ def test_a_previous_version_brings_a_wipe():
 
 
 def test_page_and_sheets_are_written_beside_each_other(tmp_path: pathlib.Path):
+    pytest.importorskip("sfumato", reason="the engine writes the pictures, and it is not installed")
     written = write_page(tmp_path / "new" / "matte.html", review())
     assert [path.name for path in written] == ["matte.html", "matte.contact.1001.png"]
     assert written[1].read_bytes() == PNG

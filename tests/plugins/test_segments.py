@@ -43,6 +43,7 @@ def test_a_frame_between_keyframes_reads_its_neighbours_and_both_keyframes_with_
 
 @pytest.mark.parametrize("quality", ["preview", "standard", "final"])
 def test_a_frame_looks_as_far_as_the_engines_preset_does(quality):
+    pytest.importorskip("torch", reason="the presets are the engine's, and torch is not installed")
     from sfumato.matte.settings import preset
 
     assert plan([1, 2, 3], quality).radius == preset(quality).neighbours == RADIUS[quality]
