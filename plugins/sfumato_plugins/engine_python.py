@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -87,6 +86,8 @@ def _named(setting: str, environ: Mapping[str, str]) -> Iterator[tuple[str, str]
 
 
 def _program(name: str, environ: Mapping[str, str]) -> str:
+    import shutil
+
     path = os.path.expanduser(name)
     if os.path.isdir(path):
         for inside in ("bin/python", "bin/python3", "Scripts/python.exe", "python.exe"):

@@ -5,10 +5,13 @@ SFUMATO_GPUS=name,name stands for the list of GPUs in tests; a run on "auto" the
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Callable
 
+from sfumato_plugins.errors import wrong
 from sfumato_plugins.lease import Client, Lease, folder_for_leases
 from sfumato_plugins.waiting import make_way, wait_for
 
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 Pause = Callable[[], None]
+
+_DRIVERS = ("nvidia", "nvhost", "nvgpu", "kfd", "dxg")  # NVIDIA, Jetson, AMD, Windows' Linux
+CPU = "compute on the CPU, or see `sfumato doctor`"
 
 _held: Lease | None = None
 
@@ -51,6 +57,19 @@ def choose_device(
     torch.cuda.set_device(index)  # what asks for no device in particular must not wake another GPU
     device = pick_device(name)
     return torch.device(device.type, index) if device.type == "cuda" else device
+
+
+def refuse_early(name: str, environ: Mapping[str, str] = os.environ) -> None:
+    """Say at once that a machine has no GPU at all, before anything is read and torch is loaded.
+
+    Raises:
+        JobError: the device asked for is a GPU, and no driver has made one (exit 2). Only Linux is known well enough.
+    """
+    if name != "cuda" or "SFUMATO_GPUS" in environ or not sys.platform.startswith("linux"):
+        return
+    with contextlib.suppress(OSError):
+        if not any(device.startswith(_DRIVERS) for device in os.listdir("/dev")):
+            raise wrong("params.device", "cuda cannot be used: this machine has no GPU, or no driver for it", CPU)
 
 
 def visible_gpus(environ: Mapping[str, str] = os.environ) -> dict[str, int | None]:
@@ -89,8 +108,6 @@ def between_frames(say: Say, pause: Pause) -> None:
     global _held
     if _held is None or _held.client.interactive or not _held.wanted_by():
         return
-    import sys
-
     if "torch" in sys.modules and sys.modules["torch"].cuda.is_initialized():
         sys.modules["torch"].cuda.empty_cache()
     _held = make_way(_held, say, pause)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -88,6 +87,8 @@ class Job:
     @property
     def hash(self) -> str:
         """Identity of what was asked for; the same wherever the file lies."""
+        import hashlib  # brings OpenSSL; a host that only imports us need not wait for it
+
         text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import time
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -121,7 +120,7 @@ class Engine:
         Raises:
             NoEngine: as `start`.
         """
-        id = uuid.uuid4().hex[:12]
+        id = os.urandom(6).hex()
         environ = os.environ if self._environ is None else self._environ
         message = {"op": "run", "id": id, **with_colour(job, environ), "frames": frames, "force": force}
         self.start()
@@ -131,7 +130,7 @@ class Engine:
 
     def ping(self) -> str:
         """Ask for a pong; it carries the id returned."""
-        id = uuid.uuid4().hex[:12]
+        id = os.urandom(6).hex()
         self._say({"op": "ping", "id": id})
         return id
 

@@ -12,7 +12,6 @@ SFUMATO_LEASES names another folder; never one on a network drive, whose locks c
 from __future__ import annotations
 
 import contextlib
-import getpass
 import os
 import re
 import sys
@@ -125,6 +124,8 @@ def waiting(gpu: str, folder: str) -> list[dict[str, Any]]:
 
 def calling_card(client: Client) -> dict[str, Any]:
     """What a client leaves in a lock file."""
+    import getpass
+
     try:
         user = getpass.getuser()
     except (KeyError, OSError, ImportError):  # a user without a name

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Mapping
 
@@ -27,6 +26,8 @@ def log_folder(environ: Mapping[str, str] = os.environ) -> str:
     wanted = os.path.join(state, "sfumato", "logs")
     if _made(wanted):
         return wanted
+    import tempfile
+
     user = str(os.getuid()) if hasattr(os, "getuid") else environ.get("USERNAME", "user")
     spare = os.path.join(tempfile.gettempdir(), f"sfumato-{user}")
     return spare if _made(spare) else tempfile.mkdtemp(prefix="sfumato-")

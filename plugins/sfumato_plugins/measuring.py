@@ -11,7 +11,7 @@ from sfumato_plugins.report import Teller
 
 
 def add_commands(commands: Any) -> None:
-    """Add `evaluate matte`, `demo matte` and `bench matte`."""
+    """Add `evaluate matte`, `demo matte`, `bench matte` and `bench host`."""
     _add_evaluate(commands.add_parser("evaluate", help="how far a result is from the truth"))
     _add_demo(commands.add_parser("demo", help="make a shot with known truth, solve it, look at it"))
     _add_bench(commands.add_parser("bench", help="measure on your own footage, beside other methods"))
@@ -39,9 +39,12 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_bench(parser: argparse.ArgumentParser) -> None:
-    command = parser.add_subparsers(metavar="NAME", required=True).add_parser(
-        "matte", help="stills or clips with truth"
-    )
+    names = parser.add_subparsers(metavar="NAME", required=True)
+    command = names.add_parser("host", help="what hosts wait for: start, messages, cancel, every kind of failure")
+    command.add_argument("--quick", action="store_true", help="fewer repetitions")
+    command.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    command.set_defaults(go=_bench_host, progress="terminal")
+    command = names.add_parser("matte", help="stills or clips with truth")
     command.add_argument("--data", required=True, metavar="DIR", help="image/ alpha/ trimap1/, or the parent of clips")
     command.add_argument("--quality", choices=("preview", "standard", "final"), default="standard")
     command.add_argument("--long", type=int, default=512, metavar="PX", help="long side of stills (default: 512)")
@@ -80,6 +83,14 @@ def _demo(args: argparse.Namespace, teller: Teller) -> int:
         print(json.dumps(found, indent=1))
     else:
         print(f"page  {found['page']}")
+    return 0
+
+
+def _bench_host(args: argparse.Namespace, teller: Teller) -> int:
+    from sfumato_plugins.benches import host
+
+    document = host.run(lambda line: print(line, file=sys.stderr, flush=True), quick=args.quick)
+    print(json.dumps(document, indent=1) if args.json else host.as_text(document))
     return 0
 
 

@@ -14,7 +14,7 @@ from sfumato_plugins.check import problems
 from sfumato_plugins.colour import config_of, pinned
 from sfumato_plugins.errors import JobError, wrong
 from sfumato_plugins.frames import format_frames
-from sfumato_plugins.gpu import between_frames, choose_device
+from sfumato_plugins.gpu import between_frames, choose_device, refuse_early
 from sfumato_plugins.job import Job
 from sfumato_plugins.lease import Client
 from sfumato_plugins.ledger import remove, write_json
@@ -34,6 +34,7 @@ def run(
     job: Job,
     frames: Sequence[int] | None = None,
     *,
+    view: str | None = None,
     teller: Teller | None = None,
     force: bool = False,
     mixed: bool = False,
@@ -43,6 +44,7 @@ def run(
 
     Args:
         frames: Only these of the job's frames; the cut into segments stays the whole job's. Default: all.
+        view: Only this of the job's views. Default: all.
         teller: Who hears of progress; it may raise `sfumato.errors.Cancelled`. Default: nobody.
         force: Compute even what is complete.
         mixed: Let one job's frames come from several kinds of device.
@@ -67,7 +69,10 @@ def run(
     label = uuid.uuid4().hex[:12]
     shots = [Shot(tool, one, job, asked.hash, label, config.hash) for one in job.each_view()]
     wanted = _wanted(job, frames)
-    return _Run(tool, job, asked, shots, versioned, config, teller or Teller(), client).go(wanted, force, mixed)
+    if view and view not in job.views:
+        raise wrong("views", f"the job has no view {view!r}", f"it has {', '.join(job.views) or 'only one'}")
+    each = [wanted if view in (None, shot.job.view) else set() for shot in shots]
+    return _Run(tool, job, asked, shots, versioned, config, teller or Teller(), client).go(each, force, mixed)
 
 
 def _wanted(job: Job, frames: Sequence[int] | None) -> set[int]:
@@ -99,10 +104,10 @@ class _Run:
         self.began = time.monotonic()
         self.result = main_output(tool, job).beside(".result.json")
 
-    def go(self, wanted: set[int], force: bool, mixed: bool) -> dict[str, Any]:
-        todo = [self._todo(shot, wanted, force) for shot in self.shots]
-        for shot, stale in zip(self.shots, todo):
-            shot.keep([f for f in shot.files.written if f in wanted and f not in stale], "complete, nothing changed")
+    def go(self, wanted: Sequence[set[int]], force: bool, mixed: bool) -> dict[str, Any]:
+        todo = [self._todo(shot, frames, force) if frames else {} for shot, frames in zip(self.shots, wanted)]
+        for shot, frames, stale in zip(self.shots, wanted, todo):
+            shot.keep([f for f in shot.files.written if f in frames and f not in stale], "complete, nothing changed")
         place = None
         if any(todo):
             self._unpublished(todo)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable
 
@@ -42,7 +41,7 @@ class Queue:
             return
         self._leave()
         while True:
-            self._path = f"{lock_file(gpu, self._folder)[: -len('lock')]}wanted-{uuid.uuid4().hex[:8]}"
+            self._path = f"{lock_file(gpu, self._folder)[: -len('lock')]}wanted-{os.urandom(4).hex()}"
             self._handle = open_shared(self._path)
             if lock(self._handle) and os.path.exists(self._path):  # else the holder took it for a dead one's
                 break

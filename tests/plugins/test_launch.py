@@ -346,3 +346,62 @@ print([f for f in files if f.endswith(tuple(importlib.machinery.EXTENSION_SUFFIX
 """
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.fixture
+def matte(shot):
+    """A tiny shot of three frames, and its job file."""
+    pytest.importorskip("torch", reason="the engine is not installed here")
+    shot.write(range(1, 4))
+    path = shot.folder / "job.json"
+    shot.job("1-3").save(str(path))
+    return shot, path
+
+
+def test_a_real_matte_tells_each_frame_when_its_files_are_there_and_keeps_them(open_engine, heard, matte):
+    shot, path = matte
+    engine = open_engine(sys.executable)
+    told = heard(engine)
+    id = engine.run(str(path), frames="1-2")
+    part = told.until("done", seconds=60, id=id)
+    frames = [m for m in told if m["event"] == "frame"]
+    assert [(m["frame"], m["view"], m["files"]) for m in frames] == [(f, "main", [str(shot.output(f))]) for f in (1, 2)]
+    assert all(shot.output(f).is_file() for f in (1, 2))
+    assert (part["complete"], part["result"], part["computed"]) == (False, None, {"main": [1, 2]})
+    shares = [m["share"] for m in told if m["event"] == "progress"]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    id = engine.run(str(path))
+    whole = told.until("done", seconds=60, id=id)
+    assert (whole["complete"], whole["computed"], whole["kept"]) == (True, {"main": [3]}, {"main": [1, 2]})
+    assert os.path.isfile(whole["result"])
+
+
+def test_a_job_of_json_values_starts_from_the_hosts_current_folder(open_engine, heard, matte, monkeypatch):
+    shot, path = matte
+    monkeypatch.chdir(shot.folder)
+    values = json.loads(path.read_text())
+    values.update(inputs={"plate": "plate.####.exr", "trimap": "trimap.####.exr"}, outputs={"matte": "rel/M.####.exr"})
+    engine = open_engine(sys.executable)
+    engine.run({**values, "frames": "2"})
+    done = heard(engine).until("done", seconds=60)
+    assert done["result"] == str(shot.folder / "rel" / "M.result.json")
+
+
+def test_a_real_solve_stops_between_two_optimiser_steps(open_engine, heard, matte):
+    shot, path = matte
+    shot.job("1", params={"quality": "standard", "device": "cpu"}).save(str(path))
+    engine = open_engine(sys.executable)
+    told = heard(engine)
+    for _ in range(2):
+        id = engine.run(str(path))
+        while "prior" not in told.until("progress", seconds=60)["text"]:
+            del told[:], told.at[:]
+        began = time.monotonic()
+        engine.cancel(id)
+        told.until("cancelled", id=id)
+        took = time.monotonic() - began
+        print(f"cancelled after {took:.3f} s")
+        assert took < 1
+        del told[:], told.at[:]
+    assert not list(shot.folder.glob("out/M.*.exr"))

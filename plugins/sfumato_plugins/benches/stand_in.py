@@ -32,6 +32,13 @@ def python_that(folder: str, then: str = "stand_in.main()", before: str = "") ->
     return program(path, f'exec "{sys.executable}" "{script}" "$@"')
 
 
+def real_python(folder: str, before: str) -> str:
+    """As `python_that`, with the real engine, after some preparation."""
+    inside = os.path.join(folder, "real")
+    os.makedirs(inside, exist_ok=True)
+    return python_that(inside, "sys.exit(stand_in.cli.main(sys.argv[3:]))", before)
+
+
 def program(path: str, line: str) -> str:
     """Write a shell script of one line; its path."""
     with open(path, "w", encoding="utf-8") as file:
@@ -59,7 +66,7 @@ _pipe = -1
 
 def _compute(request: Mapping[str, Any], teller: Teller) -> Mapping[str, Any]:
     params = request["job"]["params"]
-    teller.say("now")
+    teller.say(f"now {time.perf_counter():.6f}")
     DO[params["do"]](params, teller)
     return {"complete": True, "result": None, "computed": {}, "kept": {}, "skipped": {}, "seconds": 0.0}
 
