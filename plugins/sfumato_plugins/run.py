@@ -105,6 +105,8 @@ class _Run:
         self.result = main_output(tool, job).beside(".result.json")
 
     def go(self, wanted: Sequence[set[int]], force: bool, mixed: bool) -> dict[str, Any]:
+        if any(not os.path.isfile(s.output.at(f)) for s, frames in zip(self.shots, wanted) for f in frames):
+            refuse_early(self.tool.values(self.job).get("device", "auto"))
         todo = [self._todo(shot, frames, force) if frames else {} for shot, frames in zip(self.shots, wanted)]
         for shot, frames, stale in zip(self.shots, wanted, todo):
             shot.keep([f for f in shot.files.written if f in frames and f not in stale], "complete, nothing changed")
