@@ -26,7 +26,7 @@ class MatteSettings:
     anchor: float = 0.3  # pull towards the classical alpha where that is sure of itself
     anchor_floor: float = 0.02  # the same where it is not
     palette: float = 0.5  # pull of the layers towards the known colours nearest to each pixel
-    belief: float = 0.1  # weight of the prior's answer in the classical system it returns to, were it of full size
+    belief: float = 0.2  # weight of the prior's answer in the classical system it returns to, were it of full size
 
 
 PRESETS = {

@@ -195,14 +195,20 @@ class Crop:
 
     def guess(self, solved: Solved, evidence: Evidence, fitted: Fitted, settings: MatteSettings) -> Guess:
         """The prior's change of alpha, brought to full size; believed where it has settled, and the less the
-        smaller its picture was: it cannot know about detail it has not seen."""
+        smaller its picture was: it cannot know about detail it has not seen.
+
+        # Differs from the paper: only what it takes away from alpha is believed. For that a smooth background, known
+        # all around, must explain the plate; for more alpha the foreground network may paint any colour it likes.
+        # Measured: leopard (fur before HDR light) 18.7 against 20.0 with both directions and 18.8 with neither,
+        # GT08 15.1 against 15.1 and 15.6, GT25 45.9 against 46.3 and 47.8 (MSE x 1e3, single frames).
+        """
         size = self.image.shape[-2:]
         change = nnf.interpolate(fitted.alpha - evidence.alpha, size, mode="bilinear", align_corners=False)
         settled = nnf.interpolate(1 / (1 + (fitted.spread / 0.05) ** 2), size, mode="bilinear", align_corners=False)
         alpha, weight = solved.alpha.clone(), torch.zeros_like(solved.alpha)
         alpha[self.centre] = (alpha[self.centre] + change[0]).clamp(0, 1)
         detail = evidence.alpha.shape[-2] * evidence.alpha.shape[-1] / (size[0] * size[1])
-        weight[self.centre] = settings.belief * min(1.0, detail) * settled[0]
+        weight[self.centre] = settings.belief * min(1.0, detail) * settled[0] * (change[0] < 0)
         return Guess(alpha, weight)
 
     def confidence(self, solved: Solved, fitted: Fitted | None) -> Tensor:
