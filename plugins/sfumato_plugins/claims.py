@@ -32,7 +32,7 @@ class Claims:
         self._mine = {
             "host": socket.gethostname(),
             "pid": os.getpid(),
-            "started": _started(os.getpid()),
+            "started": started(os.getpid()),
             "settings": settings,
         }
         self._held: set[str] = set()
@@ -102,7 +102,7 @@ class Claims:
         if not other:  # just created, not written yet
             return {} if silent < BEAT else None
         if other["host"] == self._mine["host"] and self._mine["started"] != "unknown":
-            return other if _started(other["pid"]) == other["started"] else None
+            return other if started(other["pid"]) == other["started"] else None
         return other if silent < SILENCE else None
 
     def _clear(self, path: str) -> None:
@@ -124,7 +124,7 @@ class Claims:
                     os.utime(path)
 
 
-def _started(pid: int) -> str:
+def started(pid: int) -> str:
     """When a process of this machine began, to tell it from a later one with the same number; empty if it is gone."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8") as file:

@@ -8,8 +8,8 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from contextlib import nullcontext
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
 
 import sfumato_plugins
 from sfumato_plugins.errors import JobError
@@ -18,6 +18,9 @@ from sfumato_plugins.options import add_options, job_from
 from sfumato_plugins.report import Teller, choose_teller
 from sfumato_plugins.runtime import prepare_process
 from sfumato_plugins.stopping import follow_parent, interruptible, leave
+
+if TYPE_CHECKING:
+    from sfumato_plugins.job import Job
 
 EXIT_CODES = """\
 exit codes: 0 done; 1 a bug in sfumato; 2 the request is wrong; 3 an input is missing or unreadable;
@@ -30,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     teller = _teller(args)
     try:
         prepare_process()
-        with interruptible(teller) if args.go is not _worker else nullcontext():  # the worker has its own way to stop
+        with _stopped_by_signals(args, teller):
             follow_parent(os.environ)
             done: int = args.go(args, teller)
         return done
@@ -44,6 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
     finally:
         teller.end()
+
+
+def _stopped_by_signals(args: argparse.Namespace, teller: Teller) -> AbstractContextManager[None]:
+    """The worker has its own way to stop; a queue looks often, and has to tell its tasks."""
+    return nullcontext() if args.go is _worker else interruptible(teller, hard=not getattr(args, "tidies", False))
 
 
 def _teller(args: argparse.Namespace) -> Teller:
@@ -86,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_run_options(command)
         command.set_defaults(go=_tool, tool=tool)
     _add_job_commands(commands)
+    _add_farm_commands(commands)
     _add_measuring_commands(commands)
     command = commands.add_parser("doctor", help="what is installed and what applies here")
     command.add_argument("--json", action="store_true", help="one JSON document on stdout")
@@ -115,12 +124,20 @@ def _add_job_commands(commands: Any) -> None:
     command = commands.add_parser("run", help="compute a job file, or a part of it", epilog=EXIT_CODES)
     command.add_argument("job", metavar="job.json")
     command.add_argument("--frames", metavar="R", help="only these of the job's frames")
+    command.add_argument("--view", metavar="NAME", help="only this of the job's views")
+    command.add_argument("--path-mapping", metavar="FILE", help="a farm's rules for paths (pathmapping-1.0)")
     _add_run_options(command)
     command.set_defaults(go=_run)
     command = commands.add_parser("check", help="everything that is wrong with a job file", epilog=EXIT_CODES)
     command.add_argument("job", metavar="job.json")
     command.add_argument("--json", action="store_true", help="one JSON document on stdout")
     command.set_defaults(go=_check)
+
+
+def _add_farm_commands(commands: Any) -> None:
+    from sfumato_plugins import farming
+
+    farming.add_commands(commands, EXIT_CODES)
 
 
 def _add_measuring_commands(commands: Any) -> None:
@@ -144,16 +161,25 @@ def _tool(args: argparse.Namespace, teller: Teller) -> int:
 
 def _run(args: argparse.Namespace, teller: Teller) -> int:
     from sfumato_plugins.frames import parse_frames
+
+    frames = parse_frames(args.frames.replace(":", "x"), "--frames") if args.frames else None  # farms write a step as :
+    return _compute(_load(args), frames, args, teller)
+
+
+def _load(args: argparse.Namespace) -> Job:
+    """The job file, its absolute paths as this machine calls them."""
     from sfumato_plugins.job import load
+    from sfumato_plugins.paths import mapped
+    from sfumato_plugins.settings import load_settings
 
-    frames = parse_frames(args.frames, "--frames") if args.frames else None
-    return _compute(load(args.job), frames, args, teller)
+    farm = load_settings(start=os.path.dirname(os.path.abspath(args.job))).get("farm", {})
+    return mapped(load(args.job), farm, os.environ, getattr(args, "path_mapping", None) or "")
 
 
-def _compute(job: Any, frames: Sequence[int] | None, args: argparse.Namespace, teller: Teller) -> int:
+def _compute(job: Job, frames: Sequence[int] | None, args: argparse.Namespace, teller: Teller) -> int:
     from sfumato_plugins.run import run
 
-    done = run(job, frames, teller=teller, force=args.force, mixed=args.mixed)
+    done = run(job, frames, view=getattr(args, "view", None), teller=teller, force=args.force, mixed=args.mixed)
     teller.end()
     if args.json:
         _print(done)
@@ -171,18 +197,19 @@ def summary(done: dict[str, Any]) -> str:
 
 def _check(args: argparse.Namespace, teller: Teller) -> int:
     from sfumato_plugins.check import problems
-    from sfumato_plugins.job import load
+    from sfumato_plugins.farm.plan import uncut
 
+    note = ""
     try:
-        found = problems(load(args.job))
+        job = _load(args)
+        found = problems(job)
+        note = "" if found else uncut(job)
     except JobError as error:
         found = error.problems
     if args.json:
-        _print({"ok": not found, "problems": [vars(p) for p in found]})
-    elif found:
-        print("\n".join(str(p) for p in found))
+        _print({"ok": not found, "problems": [vars(p) for p in found], "notes": [note] if note else []})
     else:
-        print("nothing is wrong with this job")
+        print("\n".join([str(p) for p in found] or filter(None, ["nothing is wrong with this job", note])))
     return JobError(found).exit_code if found else 0
 
 

@@ -18,7 +18,7 @@ from sfumato_plugins.place import Place
 from sfumato_plugins.report import Progress
 from sfumato_plugins.store import FolderStore
 from sfumato_plugins.template import for_layer
-from sfumato_plugins.tool import Tool
+from sfumato_plugins.tool import Needs, Tool
 
 FORCED = "forced"
 POLL = 0.5  # seconds between looks at a frame another run is computing
@@ -54,6 +54,12 @@ class Shot:
         self.device = ""
         self.computed: list[int] = []
         self.kept: list[int] = []
+
+    @property
+    def settings(self) -> str:
+        """Stands for what decides the pixels of every frame, besides the inputs."""
+        some = origin(self.tool, self.job, Needs((), {}), self._config_hash)
+        return fingerprint({k: v for k, v in some.items() if k not in ("files", "also")})
 
     def origin(self, frame: int) -> Origin:
         """What a frame is made from; its inputs are read for that once."""
@@ -109,8 +115,7 @@ class Shot:
         Raises:
             JobError: another run writes the same frames with other settings (exit 2).
         """
-        settings = {k: v for k, v in self.origin(next(iter(todo))).items() if k not in ("files", "also")}
-        claims = Claims(os.path.join(self.hidden, "claims"), fingerprint(settings))
+        claims = Claims(os.path.join(self.hidden, "claims"), self.settings)
         waiting: list[int] = []
         try:
             for chunk in self.tool.chunks(self.job):

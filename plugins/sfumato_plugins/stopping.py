@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from types import FrameType
 from typing import Any
 
@@ -25,13 +25,16 @@ LAST = (
 )
 LOOK = 0.25  # seconds between looks at the parent, where the kernel does not tell us
 CANCELLED = 130
+PARENT = "SFUMATO_PARENT"  # the process that started us, where it says so
 _PR_SET_PDEATHSIG = 1  # prctl.h
 
 
 @contextmanager
-def interruptible(teller: Teller) -> Iterator[None]:
+def interruptible(teller: Teller, hard: bool = True) -> Iterator[None]:
     """Ctrl-C and SIGTERM ask the work to stop between two steps; when it does not, they end it: at the latest after
     LAST seconds, at once when they come a second time.
+
+    hard: False for work that looks often and has something to tidy: then they only ask.
 
     Use it before threads are started. Not on the main thread it does nothing: whoever started us stops us.
     """
@@ -45,20 +48,31 @@ def interruptible(teller: Teller) -> Iterator[None]:
             os.kill(os.getpid(), number)
         teller.stopped = _name(number)
 
-    # The interpreter runs `ask` only between two instructions of the main thread, so not within one long call into
-    # torch. The wakeup socket is written by the signal's C handler, at once.
+    before: dict[int, Any] = {n: signal.signal(n, ask) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with _ended_late() if hard else nullcontext():
+            yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _ended_late() -> Iterator[None]:
+    """Within, a signal ends the process soon.
+
+    Python's own handlers run only between two instructions of the main thread, so not within one long call into torch.
+    The wakeup socket is written by the signal's C handler, at once.
+    """
     heard, wakes = socket.socketpair()
     heard, guard = _guarded(heard, wakes)
     wakes.setblocking(False)
-    before: dict[int, Any] = {n: signal.signal(n, ask) for n in (signal.SIGINT, signal.SIGTERM)}
     wakeup = signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)
     threading.Thread(target=_end_late, args=(heard,), name="sfumato-stop", daemon=True).start()
     try:
         yield
     finally:
         signal.set_wakeup_fd(wakeup)
-        for number, handler in before.items():
-            signal.signal(number, handler)
         wakes.close()
         if guard:
             with suppress(OSError):
@@ -99,8 +113,8 @@ def _guarded(heard: socket.socket, wakes: socket.socket) -> tuple[socket.socket,
         theirs.close()
         return ours, guard
     try:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
+        for deaf in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(deaf, signal.SIG_IGN)
         os.closerange(0, heard.fileno())  # nobody shall wait for the end of a pipe because we hold it
         wakes.close()
         ours.close()
@@ -144,13 +158,15 @@ def follow_parent(environ: Mapping[str, str]) -> None:
     """
     if not any(name.startswith("OPENJD_") for name in environ):
         return
-    parent = os.getppid()
+    parent = int(environ.get(PARENT) or os.getppid())
     # Sent when the parent's *thread* that started us ends; a session's thread waits for its task, so it outlives it.
     with suppress(OSError, AttributeError):
         if sys.platform.startswith("linux"):
             import ctypes
 
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended while we were starting
+        os._exit(CANCELLED)
     threading.Thread(target=_watch, args=(parent,), name="sfumato-parent", daemon=True).start()
 
 

@@ -162,6 +162,9 @@ class Tool:
     problems: What the tool itself finds wrong with a job, beyond names, types and ranges. Standard library only.
     chunks: Groups of a job's frames that can run side by side, those that help the others first. Always of the whole
         job, never of a part of it.
+    keys: Of a job of one view, the frames that others start from, so that a farm computes them first; none where every
+        frame stands alone.
+    minutes: What a frame takes, roughly, on an ordinary machine; 0 where nobody knows.
     needs: For a job of one view, a function from a frame to all its result depends on: more than its own files where
         it looks at neighbours.
     run: Compute frames of a job of one view, on the engine's own Python; yields each when its files are complete. The
@@ -184,6 +187,8 @@ class Tool:
     finish: Callable[[Job, Mapping[str, Any], Callable[[Any], None], Place], None] | None = None
     sparse: Callable[[Job], frozenset[str]] = lambda job: frozenset()
     channels: Callable[[Job], int] = lambda job: 4
+    keys: Callable[[Job], frozenset[int]] = lambda job: frozenset()
+    minutes: Callable[[Job], float] = lambda job: 0.0
     generative: bool = False
     trained_weights: str = "none"
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ONLY_LOOKED_AT = frozenset({"over"})  # changes no result
 DESPILLING = ("despill", ("green", "blue"))  # what the other despill parameters wait for
+MINUTES = {"preview": 0.1, "standard": 1.0, "final": 2.0}  # an HD frame, a tenth of it unknown, on two cores
 LAYERS = ("fg", "bg", "confidence", "trimap", "spill")
 
 
@@ -32,6 +33,16 @@ def chunks(job: Job) -> tuple[tuple[int, ...], ...]:
 
 def _plan(job: Job, files: Files) -> Plan:
     return plan(files.shot, MATTE.values(job)["quality"])
+
+
+def keys(job: Job) -> frozenset[int]:
+    """Keyframes, where other frames start from them."""
+    cut = _plan(job, Files(MATTE, job))
+    return frozenset(cut.keys) if len(cut.keys) < len(cut.frames) else frozenset()
+
+
+def minutes(job: Job) -> float:
+    return MINUTES[MATTE.values(job)["quality"]]
 
 
 def needs(job: Job) -> Callable[[int], Needs]:
@@ -224,5 +235,7 @@ MATTE = Tool(
     problems=problems,
     finish=finish,
     channels=channels,
+    keys=keys,
+    minutes=minutes,
     sparse=lambda job: frozenset({"trimap"} if job.params.get("keyed_trimap") else ()),
 )
