@@ -26,8 +26,10 @@ class Types:
 
     def __init__(self, table=None):
         self.table = table or Table.load(*TABLES)
-        self.methods, self.below = {}, {}
+        self.methods, self.below, self.named = {}, {}, {}
         for name, entry in self.table.entries.items():
+            if entry.kind == "class":
+                self.named.setdefault(name.rpartition(".")[2], []).append(name)
             if entry.kind in {"method", "attribute"}:
                 self.methods.setdefault(name.rpartition(".")[2], []).append(entry)
             for base in entry.bases:
@@ -77,6 +79,9 @@ class Types:
             return self.result(node, scopes)
         elif isinstance(node, ast.Subscript):
             return frozenset(v for owner in self.infer(node.value, scopes) for v in self.item(owner)) or {UNKNOWN}
+        elif isinstance(node, (ast.List, ast.Tuple)):
+            inner = {value for part in node.elts for value in self.infer(part, scopes)}
+            return frozenset(Value("list", v.name) if v.kind == "object" else UNKNOWN for v in inner) or {UNKNOWN}
         elif isinstance(node, (ast.IfExp, ast.BoolOp)):
             parts = [node.body, node.orelse] if isinstance(node, ast.IfExp) else node.values
             return frozenset(value for part in parts for value in self.infer(part, scopes))

@@ -45,8 +45,10 @@ KINDS = {  # class -> number of inputs, knobs: class, or (class, default), or a 
     "Premult": (1, {}),
     "Viewer": (9, {}),
 }  # fmt: skip
-EXR = {"datatype": choice("16 bit half", "32 bit float"),
-       "compression": choice("none", "Zip (1 scanline)", "Zip (16 scanlines)", "PIZ Wavelet (32 scanlines)")}  # fmt: skip
+EXR = {  # knobs a Write has once its file type is exr
+    "datatype": choice("16 bit half", "32 bit float"),
+    "compression": choice("none", "Zip (1 scanline)", "Zip (16 scanlines)", "PIZ Wavelet (32 scanlines)"),
+}
 
 
 @strict.fakes(TABLE, "nuke.Node")

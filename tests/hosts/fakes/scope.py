@@ -25,7 +25,10 @@ class Scope:
         a = node.args
         for part in filter(None, [*a.posonlyargs, *a.args, *a.kwonlyargs, a.vararg, a.kwarg]):
             inside = outer and part.arg == "self" and [v for s in outer[-1:] for v in s.names.get("self class", ())]
-            self.names[part.arg] = frozenset(inside or self.annotated(part.annotation))
+            values = frozenset(inside or self.annotated(part.annotation))
+            if values == {UNKNOWN} and part.arg == "node" and getattr(part.annotation, "id", "") == "Any":
+                values = frozenset({Value("object", "nuke.Node")})  # the one name that is a node wherever it is open
+            self.names[part.arg] = values
 
     def annotated(self, annotation):
         """The values of an annotation, its aliases resolved: `om.MPlug`, "nuke.Node", Optional[List[nuke.Node]]."""
@@ -62,13 +65,18 @@ class Scope:
             self.imported(node)
         elif isinstance(node, ast.Assign):
             for target in node.targets:
-                self.bind(target, self.walk.infer(node.value, self.around), node.value)
+                values = self.stands_for(target, node.value) or self.walk.infer(node.value, self.around)
+                self.bind(target, values, node.value)
         elif isinstance(node, ast.AnnAssign):
             self.bind(node.target, self.annotated(node.annotation))
         elif isinstance(node, (ast.NamedExpr, ast.AugAssign)):
             self.bind(node.target, self.walk.infer(node.value, self.around))
         elif isinstance(node, (ast.For, ast.comprehension)):
-            self.bind(node.target, self.items(node.iter))
+            columns = self.columns(node.iter) if isinstance(node.target, ast.Tuple) else []
+            for part, values in zip(node.target.elts, columns, strict=False) if columns else ():
+                self.bind(part, values)
+            if not columns:
+                self.bind(node.target, self.items(node.iter))
         elif isinstance(node, ast.With):
             for item in node.items:
                 if item.optional_vars is not None:
@@ -77,6 +85,12 @@ class Scope:
             self.add(node.name, {UNKNOWN})
         for child in ast.iter_child_nodes(node):
             self.gather(child)
+
+    def stands_for(self, target, value):
+        """`Node = Any`: a host's class, under its own name, for type checkers that have no stubs of the host."""
+        if isinstance(target, ast.Name) and getattr(value, "id", "") == "Any" and len(self.around) == 1:
+            return {Value("class", name) for name in self.walk.named.get(target.id, ())}
+        return set()
 
     def items(self, node):
         """What a loop over this expression gives one by one."""
@@ -87,6 +101,22 @@ class Scope:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "values":
             return {v for owner in self.walk.infer(node.func.value, self.around) for v in self.walk.item(owner)}
         return {Value("object", v.name) if v.kind == "list" else UNKNOWN for v in self.walk.infer(node, self.around)}
+
+    def columns(self, node):
+        """What a loop over zip(), enumerate() or a dictionary's items() gives, column by column; [] for others."""
+        if not isinstance(node, ast.Call) or any(isinstance(part, ast.Starred) for part in node.args):
+            return []
+        name = getattr(node.func, "id", "")
+        if name in {"sorted", "reversed", "list"} and node.args:
+            return self.columns(node.args[0])
+        if name == "enumerate" and node.args:
+            return [{UNKNOWN}, self.items(node.args[0])]
+        if name == "zip":
+            return [self.items(part) for part in node.args]
+        if getattr(node.func, "attr", "") == "items":
+            owners = self.walk.infer(node.func.value, self.around)
+            return [{UNKNOWN}, {Value("object", v.name) if v.kind == "dict" else UNKNOWN for v in owners}]
+        return []
 
     def bind(self, target, values, source=None):
         if isinstance(target, ast.Name):

@@ -28,8 +28,11 @@ class Walk(Types):
 
     def problems(self, text, where):
         """Every host name or call in `text` that the table does not know, as `where:line: what`."""
+        return self.walked(ast.parse(text, filename=where), where)
+
+    def walked(self, tree, where):
+        """problems() of a tree."""
         self.found, self.seen, self.where = [], 0, where
-        tree = ast.parse(text, filename=where)
         self.words = self.shelf | vocabulary.defined(tree)
         self.visit(tree.body, [Scope(self, tree.body, [])])
         return self.found
