@@ -26,8 +26,8 @@ def engine():
 
 @pytest.fixture(scope="session")
 def tiny_shot(engine, tmp_path_factory):
-    """A folder with plate, trimap, clean and truth, frames 1001-1006 of 96 x 64, drawn by the engine."""
+    """A folder with plate, trimap, clean and truth, frames 1001-1012 of 160 x 90, drawn by the engine."""
     folder = tmp_path_factory.mktemp("tiny_shot")
-    code = "import sys; from sfumato.demo.matte import make_shot; make_shot(sys.argv[1], 6, (96, 64))"
+    code = "import sys; from sfumato.demo.matte import make_shot; make_shot(sys.argv[1], 12, (160, 90))"
     subprocess.run([engine, "-c", code, str(folder)], check=True)
     return folder
