@@ -17,12 +17,19 @@ class Asked:
     accepted: The engine has it.
     cancelled: When it was told to stop, on the monotonic clock.
     softened: SIGTERM has been sent for it.
+    again: It was sent a second time, to another engine.
     """
 
     message: dict[str, Any]
     accepted: bool = False
     cancelled: float | None = None
     softened: bool = False
+    again: bool = False
+
+    @property
+    def can_be_asked_again(self) -> bool:
+        """No engine has it, nobody wants it stopped, and it was not sent twice already."""
+        return not self.accepted and self.cancelled is None and not self.again
 
 
 def with_colour(job: str | Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:

@@ -17,6 +17,13 @@ _WORDS = {
     "SIGILL": "illegal instruction",
     "SIGFPE": "arithmetic error",
 }
+_WINDOWS = {  # NTSTATUS, ntstatus.h
+    0xC0000005: "access violation",
+    0xC000001D: "illegal instruction",
+    0xC00000FD: "stack overflow",
+    0xC0000135: "a DLL is missing",
+    0xC0000409: "stack buffer overrun",
+}
 
 
 @dataclass(frozen=True)
@@ -46,9 +53,9 @@ def cause(code: int, greeted: bool, python: str, log: str) -> Death:
     if code == -getattr(signal, "SIGKILL", 9):
         hint = f"the system does that when memory runs out; a farm does it when the time is over. {AGAIN}"
         return Death("engine", "the engine was killed from outside (SIGKILL)", hint)
-    if code < 0:
+    if code < 0 or code in _WINDOWS:
         hint = f"{AGAIN}; if it happens again, send the log to whoever looks after sfumato"
-        return Death("engine", f"the engine crashed ({_signal_name(-code)})", hint)
+        return Death("engine", f"the engine crashed ({_ended(code)})", hint)
     hint = f"the last lines of the log say why; {AGAIN}"
     return Death("engine", f"the engine ended by itself in the middle of a job (exit code {code})", hint)
 
@@ -69,17 +76,19 @@ def _never_began(code: int, python: str, said: str) -> Death:
     if missing:
         hint = f"{python} -m pip install --force-reinstall sfumato"
         return Death("engine", f"{python} has no module called {missing[-1]}", hint)
-    how = f"exit code {code}" if code >= 0 else _signal_name(-code)
-    return Death("engine", f"{python} did not become an engine ({how})", WHICH)
+    return Death("engine", f"{python} did not become an engine ({_ended(code)})", WHICH)
 
 
 def _out_of_memory(said: str) -> bool:
     return bool(re.search(r"^MemoryError|bad_alloc|[Cc]annot allocate memory|[Oo]ut of memory", said, re.MULTILINE))
 
 
-def _signal_name(number: int) -> str:
+def _ended(code: int) -> str:
+    """An exit code in words."""
+    if code >= 0:
+        return _WINDOWS.get(code, f"exit code {code}")
     try:
-        name = signal.Signals(number).name
+        name = signal.Signals(-code).name
     except ValueError:
-        return f"signal {number}"
+        return f"signal {-code}"
     return f"{name}, {_WORDS[name]}" if name in _WORDS else name

@@ -35,7 +35,7 @@ class Child:
         self.pid = self._process.pid
         self._in: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._out: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._silent = False  # its end of the pipe is closed
+        self._silent_since = 0.0  # its end of the pipe is closed
         self._exited = 0.0
         for carry in (self._read, self._write):
             threading.Thread(target=carry, name="sfumato-pipe", daemon=True).start()
@@ -45,7 +45,7 @@ class Child:
         with contextlib.suppress(OSError, ValueError), self._process.stdout as pipe:
             for line in pipe:
                 self._in.put(line)
-        self._silent = True
+        self._silent_since = time.monotonic()
 
     def _write(self) -> None:
         assert self._process.stdin is not None
@@ -80,12 +80,12 @@ class Child:
         if self.code is None:
             return False
         self._exited = self._exited or time.monotonic()
-        return self._in.empty() and (self._silent or time.monotonic() - self._exited > AFTER_EXIT)
+        return self._in.empty() and (self._silent_since > 0 or time.monotonic() - self._exited > AFTER_EXIT)
 
     @property
-    def hung_up(self) -> bool:
-        """It closed its end of the pipe; all a living engine does with it is to exit."""
-        return self._silent
+    def hung_up(self) -> float:
+        """Seconds for which its end of the pipe has been closed; 0 while it can speak."""
+        return time.monotonic() - self._silent_since if self._silent_since else 0.0
 
     def hang_up(self) -> None:
         """Close its stdin, once what was said is through: an engine ends on that."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Callable
 
 from sfumato_plugins.errors import wrong
 from sfumato_plugins.lease import Client, Lease, folder_for_leases
+from sfumato_plugins.settings import load_settings
 from sfumato_plugins.waiting import make_way, wait_for
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ Say = Callable[[str], None]
 Pause = Callable[[], None]
 
 _DRIVERS = ("nvidia", "nvhost", "nvgpu", "kfd", "dxg")  # NVIDIA, Jetson, AMD, Windows' Linux
+ENOUGH = 2 << 30  # bytes; a plate of 1024 px takes 1 GiB in standard, of 2048 px four times that
 CPU = "compute on the CPU, or see `sfumato doctor`"
 
 _held: Lease | None = None
@@ -56,7 +58,34 @@ def choose_device(
 
     torch.cuda.set_device(index)  # what asks for no device in particular must not wake another GPU
     device = pick_device(name)
-    return torch.device(device.type, index) if device.type == "cuda" else device
+    if device.type != "cuda":
+        return device
+    device = torch.device("cuda", index)
+    _look_at_memory(device, say)
+    return device
+
+
+def _look_at_memory(device: torch.device, say: Say) -> None:
+    """Say what is free, and hold the site's limit: other programs know nothing of our lease."""
+    import torch
+
+    from sfumato.device import free_memory
+
+    total = torch.cuda.get_device_properties(device).total_memory
+    limit = float(load_settings().get("gpu_memory_limit", 0)) * 2**30
+    if limit:
+        torch.cuda.set_per_process_memory_fraction(min(1.0, limit / total), device)
+    say(memory_sentence(free_memory(device), total, limit))
+
+
+def memory_sentence(free: float, total: float, limit: float = 0) -> str:
+    """What there is, in bytes, put into words; 0 is no limit."""
+    words = f"GPU memory: {free / 2**30:.1f} of {total / 2**30:.1f} GiB free"
+    if limit:
+        words += f", {limit / 2**30:.1f} GiB allowed (gpu_memory_limit)"
+    if min(free, limit or free) < ENOUGH:
+        words += "; that may be too little: close what else uses the GPU, or compute on the CPU"
+    return words
 
 
 def refuse_early(name: str, environ: Mapping[str, str] = os.environ) -> None:

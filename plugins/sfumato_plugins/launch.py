@@ -24,6 +24,7 @@ __all__ = ["Engine", "NoEngine"]
 
 SOFT = 5.0  # seconds after a cancel: SIGTERM
 HARD = 10.0  # seconds after a cancel: SIGKILL
+TO_END = 5.0  # seconds an engine that has hung up may take to exit
 BEAT = 5.0  # seconds between pings while it works
 LOOK_AT_LOG = 10.0  # seconds between looks at the log's size
 LAST = ("done", "failed", "cancelled")
@@ -63,7 +64,9 @@ class Engine:
         self._greeted = False
         self._asked: dict[str, Asked] = {}
         self._messages: list[dict[str, Any]] = []
-        self._started = self._last_heard = self._last_ping = self._last_look = 0.0
+        self._given_up = False
+        self._started = self._last_poll = self._last_ping = self._last_look = 0.0
+        self._unanswered: float | None = None  # since when a ping has been
 
     @property
     def alive(self) -> bool:
@@ -102,8 +105,9 @@ class Engine:
             raise NoEngine(what, HINT) from None
         finally:
             os.close(handle)
-        self._greeted = False
-        self._started = self._last_heard = self._last_ping = self._last_look = time.monotonic()
+        self._greeted = self._given_up = False
+        self._unanswered = None
+        self._started = self._last_poll = self._last_ping = self._last_look = time.monotonic()
 
     def run(self, job: str | Mapping[str, Any], *, frames: str = "", force: bool = False, mixed: bool = False) -> str:
         """Ask for a job; one that is asked for while another is computed comes after it.
@@ -155,6 +159,7 @@ class Engine:
         if self._child is not None:
             self._climb()
             self._lose_patience()
+        self._last_poll = time.monotonic()
         found, self._messages = self._messages, []
         return found
 
@@ -179,7 +184,9 @@ class Engine:
             self._child.say(wire.encode(message))
 
     def _hear(self, line: bytes) -> None:
-        self._last_heard = time.monotonic()
+        if self._given_up:
+            return
+        self._unanswered = None
         try:
             message = wire.decode(line)
         except wire.NotAMessage:
@@ -215,7 +222,8 @@ class Engine:
         self._messages.append(message)
 
     def _give_up(self, death: Death) -> None:
-        """End the engine and fail what it was asked."""
+        """End the engine and fail what it was asked; what it says from now on is not heard."""
+        self._given_up = True
         if self._child is not None:
             self._child.kill()
             self._child = None
@@ -232,8 +240,10 @@ class Engine:
         assert child is not None
         for line in child.heard():
             self._hear(line)
+        if self._given_up:
+            return
         code = child.code or 0
-        if code == 0 and self._greeted and all(not a.accepted and a.cancelled is None for a in self._asked.values()):
+        if code == 0 and self._greeted and all(asked.can_be_asked_again for asked in self._asked.values()):
             return self._start_again()
         death = cause(code, self._greeted, self._found.path, self.log)
         if not self._asked and not (code == 0 and self._greeted):
@@ -256,10 +266,11 @@ class Engine:
                 self._fail(id, Death("engine", error.message, error.hint))
             return
         for asked in self._asked.values():
+            asked.again = True
             self._say(asked.message)
 
     def _climb(self) -> None:
-        """The next rung for a job that was told to stop and has not."""
+        """The next rung for a job that was told to stop and has not, and for an engine that cannot end."""
         assert self._child is not None
         now = time.monotonic()
         for asked in self._asked.values():
@@ -268,6 +279,8 @@ class Engine:
             elif asked.cancelled is not None and now - asked.cancelled > SOFT and not asked.softened:
                 asked.softened = True
                 self._child.terminate()
+        if self._child.hung_up > TO_END:
+            self._child.kill()
 
     def _lose_patience(self) -> None:
         assert self._child is not None
@@ -275,14 +288,20 @@ class Engine:
         if now - self._last_look > LOOK_AT_LOG:
             self._last_look = now
             logs.trim(self.log)
-        if not self._greeted:
-            if now - self._started > self._patience:
-                what = f"{self._found.path} ({self._found.why}) has not answered for {self._patience:g} s"
-                self._give_up(Death("timeout", what, "is its disk slow, or is it not the Python sfumato is in?"))
-        elif self._asked:
-            if now - self._last_ping > min(BEAT, self._silence / 4):
-                self._last_ping = now
-                self._say({"op": "ping", "id": "beat"})
-            if now - self._last_heard > self._silence:
-                what = f"the engine has said nothing for {self._silence:g} s and was ended"
-                self._give_up(Death("timeout", what, "run again: finished frames are kept"))
+        if not self._greeted and now - self._started > self._patience:
+            what = f"{self._found.path} ({self._found.why}) has not answered for {self._patience:g} s"
+            self._give_up(Death("timeout", what, "is its disk slow, or is it not the Python sfumato is in?"))
+        elif self._greeted and self._asked:
+            self._listen_for_life(now)
+
+    def _listen_for_life(self, now: float) -> None:
+        """Ask a working engine for a sign of life. A host that did not look for a while itself starts to count anew."""
+        if now - self._last_poll > 1:
+            self._unanswered = None
+        if now - self._last_ping > min(BEAT, self._silence / 4):
+            self._last_ping = now
+            self._unanswered = self._unanswered or now
+            self._say({"op": "ping", "id": "beat"})
+        if self._unanswered is not None and now - self._unanswered > self._silence:
+            what = f"the engine has said nothing for {self._silence:g} s and was ended"
+            self._give_up(Death("timeout", what, "run again: finished frames are kept"))

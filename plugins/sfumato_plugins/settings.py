@@ -5,6 +5,7 @@ keep_environment = ["LD_LIBRARY_PATH"]    # what hosts hand on to the engine alt
 config = "/shows/ab/config.ocio"          # colour, when the job names none
 output = "{shot}/matte/{version}/{shot}_matte_{version}.####.exr"
 models = ["/tools/models"]
+gpu_memory_limit = 12.0                   # GiB of a GPU that one run may take; the rest is for hosts
 device = "auto"
 show = "ab"
 require_commercial = true                 # refuse model weights without a commercial licence
@@ -30,6 +31,7 @@ KNOWN: dict[str, type] = {
     "keep_environment": list,
     "config": str,
     "output": str,
+    "gpu_memory_limit": float,
     "models": list,
     "device": str,
     "show": str,
@@ -94,7 +96,7 @@ def _checked(path: str) -> Mapping[str, Any]:
     for name, value in found.items():
         if name not in KNOWN:
             raise wrong("settings", f"{path}: {name} is not a setting", nearest(name, KNOWN))
-        if not isinstance(value, KNOWN[name]):
+        if not isinstance(value, (int, float) if KNOWN[name] is float else KNOWN[name]):
             raise wrong("settings", f"{path}: {name} should be {KNOWN[name].__name__}, not {value!r}")
     return found
 

@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 from sfumato_plugins import gpu, wire
 from sfumato_plugins.failure import failure
 from sfumato_plugins.request import Compute, Request, Talker, computing
+from sfumato_plugins.stopping import leave
 
 LONGEST = 1 << 24  # bytes of a line; a job file is a few kilobytes
 GRACE = 1.0  # seconds a job has to stop in when the host is gone
@@ -39,6 +40,7 @@ def main(host: str = "", idle: float = 120.0, compute: Compute | None = None) ->
     threading.Thread(target=worker.listen, args=(inward,), name="sfumato-listen", daemon=True).start()
     threading.Thread(target=worker.watch_parent, args=(os.getppid(),), name="sfumato-parent", daemon=True).start()
     worker.work()
+    leave(0)
     return 0
 
 

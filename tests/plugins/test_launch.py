@@ -251,6 +251,37 @@ def gone(pid):
         return True
 
 
+def test_a_host_that_was_busy_itself_does_not_take_a_quiet_engine_for_dead(open_engine, heard):
+    engine = open_engine(silence=0.4)
+    engine.run(standing.job("stuck"))
+    told = heard(engine)
+    told.until("note")
+    for _ in range(2):
+        time.sleep(1.2)  # a modal dialog, a render
+        end = time.monotonic() + 0.8
+        while time.monotonic() < end:
+            assert [m["event"] for m in engine.poll()] == []
+            time.sleep(0.005)
+    assert engine.busy
+
+
+def test_an_engine_that_leaves_before_every_job_is_not_started_for_ever(open_engine, heard, tmp_path):
+    says = '{"event":"hello","protocol":1}'
+    engine = open_engine(standing.program(str(tmp_path / "shy"), f"echo '{says}'; exit 0"))
+    id = engine.run(standing.job("nothing"))
+    told = heard(engine)
+    assert told.until("failed", id=id)["kind"] == "engine"
+    assert [m["event"] for m in told].count("hello") == 2
+
+
+def test_an_engine_that_hangs_up_and_does_not_end_is_ended(open_engine, heard, tmp_path, monkeypatch):
+    monkeypatch.setattr(launch, "TO_END", 0.3)
+    says = '{"event":"hello","protocol":1}'
+    engine = open_engine(standing.program(str(tmp_path / "mute"), f"echo '{says}'; exec sleep 1000 >&-"))
+    id = engine.run(standing.job("nothing"))
+    assert heard(engine).until("failed", id=id)["kind"] == "engine"
+
+
 def test_a_release_ends_an_idle_engine_and_the_next_run_starts_a_new_one(open_engine, heard):
     engine = open_engine()
     engine.run(standing.job("nothing"))

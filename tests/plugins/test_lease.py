@@ -15,7 +15,7 @@ import pytest
 
 from sfumato_plugins import lease as leases
 from sfumato_plugins.benches import stand_in as standing
-from sfumato_plugins.gpu import visible_gpus
+from sfumato_plugins.gpu import memory_sentence, visible_gpus
 from sfumato_plugins.lease import Client
 
 START = f"""
@@ -278,6 +278,14 @@ def test_where_no_lock_can_be_kept_it_is_said_and_the_work_goes_on(environ, tmp_
 def test_the_list_of_gpus_can_be_made_up_for_tests():
     assert visible_gpus({"SFUMATO_GPUS": "A,B"}) == {"A": None, "B": None}
     assert visible_gpus({"SFUMATO_GPUS": ""}) == {}
+
+
+def test_what_is_free_on_a_gpu_is_said_and_too_little_is_too():
+    assert memory_sentence(20 * 2**30, 24 * 2**30) == "GPU memory: 20.0 of 24.0 GiB free"
+    assert "too little" in memory_sentence(1 * 2**30, 24 * 2**30)
+    limited = memory_sentence(20 * 2**30, 24 * 2**30, 1.5 * 2**30)
+    assert "1.5 GiB allowed" in limited
+    assert "too little" in limited
 
 
 def test_a_real_matte_on_any_device_has_the_lease_and_one_on_the_cpu_needs_none(shot, open_engine, heard, environ):
