@@ -68,12 +68,7 @@ def _write(plan: Plan, layer: str | None) -> str:
     if layer is None:
         write_keys.run(plan.times, plan.writes, names, curve_names(names))
         return ""
-    there = bool(layer) and cmds.objExists(layer)
-    used, new = layers.open_layer(layer, names)
-    try:
+    with layers.opened(layer, names) as used:
         on_layer = [layers.plug_on(used, name) for name in names]
         write_keys.run(plan.times, plan.writes, on_layer, curve_names([f"{used}_{name}" for name in names]))
-    except Exception:
-        layers.close_layer(used, new, not there)
-        raise
     return used

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 
 import maya.api.OpenMaya as om
 from maya import cmds
@@ -35,31 +36,31 @@ def layered(plug: om.MPlug) -> bool:
     return not source.isNull and om.MFnDependencyNode(source.node()).typeName.startswith("animBlendNode")
 
 
-def open_layer(layer: str, attributes: Sequence[str]) -> tuple[str, list[str]]:
-    """The layer of that name, made if it is not there, with these attributes on it; and those that are new to it.
+@contextlib.contextmanager
+def opened(layer: str, attributes: Sequence[str]) -> Iterator[str]:
+    """The layer of that name, made if it is not there, with these attributes on it. It overrides what is below.
 
-    It overrides what is below. It is taken away again where it cannot take the attributes.
+    If what is done inside fails, the layer is as it was, or gone again.
     """
+    base = cmds.animLayer(query=True, root=True)
     made = not layer or not cmds.objExists(layer)
+    joined: list[str] = []
     if made:
         layer = cmds.animLayer(layer or "sfumato", override=True)
     try:
-        new = [name for name in attributes if not cmds.animLayer(layer, query=True, layeredPlug=name)]
-        if new:
-            cmds.animLayer(layer, edit=True, attribute=new)
+        for name in attributes:  # one at a time: what a command that fails half-way has done is nowhere recorded
+            if not cmds.animLayer(layer, query=True, layeredPlug=name):
+                cmds.animLayer(layer, edit=True, attribute=name)
+                joined.append(name)
+        yield layer
     except Exception:
-        close_layer(layer, [] if made else attributes, made)
+        for name in reversed(joined):
+            cmds.animLayer(layer, edit=True, removeAttribute=name)
+        if made:
+            cmds.delete(layer)
+        if not base:  # the first layer brings the base one with it
+            cmds.delete(cmds.animLayer(query=True, root=True))
         raise
-    return layer, new
-
-
-def close_layer(layer: str, attributes: Sequence[str], made: bool) -> None:
-    """Undo `open_layer`, where what came after it failed."""
-    if made:
-        cmds.animLayer(layer, edit=True, removeAllAttributes=True)
-        cmds.delete(layer)
-    elif attributes:
-        cmds.animLayer(layer, edit=True, removeAttribute=list(attributes))
 
 
 def plug_on(layer: str, attribute: str) -> str:

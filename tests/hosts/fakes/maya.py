@@ -1,7 +1,7 @@
 """A strict fake Maya: a scene that evaluates, an undo queue, layers, plug-ins and an interface that can be pressed.
 
     with Maya(gui=True, home=tmp_path) as maya:
-        maya.module(ROOT / "maya" / "sfumato.mod")       # as Maya reads it at start
+        maya.module(MODULE)                              # as Maya reads it at start
         maya.cmds.loadPlugin("sfumato_menu")
         maya.idle()                                      # what was deferred, and timers
         maya.ui.press(maya.ui.entry("sfumatoMenu", "Apply Curves..."))
@@ -26,6 +26,7 @@ from .maya_ui import Interface
 from .maya_undo import Queue
 
 QT = ("PySide6", "PySide6.QtCore")
+MODULE = pathlib.Path(__file__).resolve().parents[3] / "maya" / "sfumato.mod"
 
 
 class State:
@@ -45,6 +46,7 @@ class Maya:
         self.scene, self.queue, self.state, self.ui = Scene(), Queue(), State(), Interface()
         self.layers = Layers(self)
         self.plugins, self.plugin_path, self.commands, self.callbacks = {}, [], {}, {}
+        self.first = lambda: None
         self.deferred, self.timers, self.said, self.scenes, self.result = [], [], [], {}, None
         self.commands_of_scene = Commands(self)
         self.behaviours = {**strict.vars_of(self.commands_of_scene), **self.ui.behaviours()}
@@ -66,11 +68,17 @@ class Maya:
         found["PySide6.QtCore"] = {"QTimer": timers(self)}
         return {name: strict.module(name, TABLE, given, gui=self.gui) for name, given in found.items()}
 
+    def with_sfumato(self):
+        """Once entered, our module is read and our plug-in loaded, as at the start of an artist's day."""
+        self.first = lambda: (self.module(MODULE), self.cmds.loadPlugin("sfumato_menu"), self.idle())
+        return self
+
     def __enter__(self):
         self._path = list(sys.path)
         self._installed = strict.installed(self.modules)
         self._installed.__enter__()
         maya_session.begin(self)
+        self.first()
         return self
 
     def __exit__(self, *error):

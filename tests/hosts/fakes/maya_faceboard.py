@@ -28,7 +28,7 @@ def build(maya, namespace="hero"):
     targets += ["jaw_ctrl.rotateX", "jaw_ctrl.rotateY"]
     shape = make("blendShape", f"{space}face_bs")
     for index, alias in SHAPES.items():
-        shape.attrs[f"weight[{index}]"] = Attr(shape, f"weight[{index}]", f"w[{index}]", keyable=True)
+        shape.attrs[f"weight[{index}]"] = Attr(shape, f"weight[{index}]", "w", keyable=True)
         shape.attrs[f"weight[{index}]"].alias = alias
         targets.append(f"face_bs.{alias}")
     maya.queue.done.clear()

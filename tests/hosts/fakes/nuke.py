@@ -35,7 +35,7 @@ class Nuke:
         self.frame, self.view, self.views = 1001, "main", ["main"]
         self.script, self.environ = "", {}
         self.messages, self.printed, self.panels, self.rendered, self.reloads, self.menus = [], [], [], [], [], {}
-        self.undo, self.undo_off, self.undo_open = [], 0, None
+        self.undo, self.undo_off, self.undo_name, self.undo_open = [], 0, "", None
         self.bars, self.cancel_bar, self.timers, self.layers = weakref.WeakSet(), False, [], {}
         self.cancel_render_at, self.this, self.viewer = None, None, None
         self.root = Root(self)
@@ -241,16 +241,15 @@ class Nuke:
 
         @strict.fakes(TABLE, "nuke.Undo")
         class Undo:
-            def __init__(self, name=""):
-                self._name = name
+            @staticmethod
+            def begin(name=""):
+                assert session.undo_open is None, f"{name} begins inside {session.undo_name}"
+                session.undo_name, session.undo_open = name, []
 
-            def __enter__(self):
-                session.undo_open = []
-                return self
-
-            def __exit__(self, type, value, traceback):
+            @staticmethod
+            def end():
                 if session.undo_open and not session.undo_off:
-                    session.undo.append((self._name, session.undo_open))
+                    session.undo.append((session.undo_name, session.undo_open))
                 session.undo_open = None
 
             @staticmethod

@@ -167,6 +167,13 @@ class Node:
         above = self.input(0)
         return above.frameRange() if above is not None else self._session.root.frameRange()
 
+    def channels(self):
+        if self._kind == "Read":
+            return exr_channels(self._knobs["file"]._expanded(self._knobs["first"]._value, self._session.view))
+        outside = self._kind == "Input"
+        above = self._group.input(self._knobs["number"]._value) if outside else self.input(0)
+        return above.channels() if above is not None else []
+
     def format(self):
         if self._kind == "Read":
             return Format(*exr_size(self._knobs["file"]._expanded(self._knobs["first"]._value, self._session.view)))
@@ -305,6 +312,22 @@ def exr_size(path):
         return right - left + 1, bottom - top + 1, struct.unpack("<f", head[at : at + 4])[0]
     except (OSError, ValueError):
         return 64, 64, 1.0
+
+
+def exr_channels(path):
+    """The channels of a file under Nuke's names; all four where it cannot be read."""
+    try:
+        head = pathlib.Path(path).read_bytes()[:65536]
+        at = head.index(b"channels\0chlist\0") + 16
+        found, at = [], at + 4
+        while head[at]:
+            end = head.index(b"\0", at)
+            found.append(head[at:end].decode())
+            at = end + 17
+    except (OSError, ValueError):
+        found = ["R", "G", "B", "A"]
+    long = {"R": "rgba.red", "G": "rgba.green", "B": "rgba.blue", "A": "rgba.alpha", "Y": "rgba.red"}
+    return [long.get(name, name) for name in found]
 
 
 CLASSES = {"Group": Group, "Viewer": Viewer}
