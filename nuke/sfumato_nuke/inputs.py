@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import nuke
@@ -36,17 +36,33 @@ class Handover:
 
 
 def look(
-    node: Node, tool: Tool, frames: Sequence[int], views: Sequence[str], space: Working, region: Box | None = None
+    node: Node,
+    tool: Tool,
+    frames: Sequence[int],
+    views: Sequence[str],
+    space: Working,
+    region: Box | None = None,
+    sparse: Collection[str] = (),
 ) -> Handover:
-    """Decide for every connected arrow whether its files can be handed over. Renders nothing."""
+    """Decide for every connected arrow whether its files can be handed over. Renders nothing.
+
+    sparse: Inputs of this job that have files for some frames only.
+
+    Raises:
+        JobError: one of those is no sequence of files: rendered, it would have all frames.
+    """
     found = Handover()
     with full_resolution():
         for number, item in enumerate(arrows(tool)):
             source = upstream(node.input(number))
             if source is None:
                 continue
-            text, why = handed(source, item, frames, views, space)
+            few = item.name in sparse
+            text, why = handed(source, replace(item, sparse=item.sparse or few), frames, views, space)
             why = why or _changed_inside(node, tool, item, region)
+            if why and few:
+                what = f"only some frames of it are meant, but {why}, so all of them would be rendered"
+                raise wrong(f"inputs.{item.name}", what, "connect a Read of the painted frames directly")
             if why:
                 found.render[item.name] = why
                 found.told.append(f"{item.name}: rendered, {why}")
@@ -98,15 +114,18 @@ def render(
 def _ready(write: Node, path: str, node: Node, item: Images) -> Iterator[Node]:
     """The hidden Write switched on, with a file name; off and without one afterwards."""
     half = item.colour and node["plate_bits"].value() == "half"
-    before = write["datatype"].value()
+    before = {name: write[name].value() for name in ("datatype", "channels")}
     try:
         write["file"].setValue(path)
+        if not item.colour and "rgba.alpha" not in write.input(0).channels():
+            write["channels"].setValue("rgb")  # a black alpha that nobody made would be taken for the mask
         write["datatype"].setValue("16 bit half" if half else "32 bit float")
         write["disable"].setValue(False)
         yield write
     finally:
         write["disable"].setValue(True)
-        write["datatype"].setValue(before)
+        for name, value in before.items():
+            write[name].setValue(value)
         write["file"].setValue("")
 
 

@@ -87,10 +87,10 @@ class Queue:
             return {"event": "done", "complete": True, "seconds": time.monotonic() - self._began}
         if self._cancelled or code == 130:
             return {"event": "cancelled", "sentence": "the queue was stopped; finished frames are kept"}
-        said = [line for line in logs.tail(self.log).splitlines() if line.strip()]
-        sentence = said[-1] if said else f"the queue ended with code {code}"
-        told = {"kind": EXITS.get(code, "internal"), "hint": "run again: finished frames are kept", "log": self.log}
-        return {"event": "failed", "sentence": sentence, **told}
+        sentence, hint = last_words(logs.tail(self.log)) or (f"the queue ended with code {code}", "")
+        told = {"kind": EXITS.get(code, "internal"), "log": self.log}
+        hint = hint or "send it again: finished frames are kept"
+        return {"event": "failed", "sentence": sentence, "hint": hint, **told}
 
     def _kill(self) -> None:
         with contextlib.suppress(OSError):
@@ -98,3 +98,16 @@ class Queue:
                 self._process.kill()
             else:
                 os.killpg(self._process.pid, signal.SIGKILL)
+
+
+def last_words(log: str) -> tuple[str, str] | None:
+    """The last sentence of a log and what is indented below it; None where there is none.
+
+    >>> last_words("working\\nno frame 1007\\n  render it\\n")
+    ('no frame 1007', 'render it')
+    """
+    lines = [line for line in log.splitlines() if line.strip()]
+    for at in reversed(range(len(lines))):
+        if not lines[at].startswith(" "):
+            return lines[at], "\n".join(line.strip() for line in lines[at + 1 :])
+    return None

@@ -87,31 +87,33 @@ LIVE = (
 
 
 def band() -> list[Inside]:
-    """Inside and outside of whatever says where the edge is, moved by the knobs, and the overlay."""
-    roto = f"[exists parent.input{NUMBER['trimap']}] ? 0 : [exists parent.input{NUMBER['roto']}] ? 1 : 2"
-    by_roto = f"([exists parent.input{NUMBER['trimap']}] ? 0 : [exists parent.input{NUMBER['roto']}])"
+    """What is surely inside and what may be, from whichever arrow says where the edge is, moved by the knobs; the
+    trimap they make; and the overlay. Both are 0 where a picture has no pixels: a small bounding box is no edge.
+    """
+    trimap, roto = (f"[exists parent.input{NUMBER[name]}]" for name in ("trimap", "roto"))
+    which = Expr(f"{trimap} ? 0 : {roto} ? 1 : 2")
     picked = "(parent.trimap_from == 1 ? a : r)"
-    sources = {"inside": ("trimap", "roto", "core"), "outside": ("trimap", "roto", "garbage")}
-    tests = {"inside": ">= 0.98", "outside": "<= 0.02"}
-    moved = {"inside": ("band_inward", "matte_erode"), "outside": ("band_outward", "matte_dilate")}
-    found = []
-    for row, (side, inputs) in enumerate(sources.items()):
-        names = tuple(f"{name}_{side}" for name in inputs)
-        for column, (name, source) in enumerate(zip(names, inputs)):
-            value = picked if source == "trimap" else "a"
-            test = ">= 0.98" if source == "garbage" else tests[side]
-            knobs = {"expr3": f"{value} {test}"}
-            found.append(Inside("Expression", name, (source,), knobs, at=(1 + column + 3 * row, 2)))
-        found.append(Inside("Switch", side, names, {"which": Expr(roto)}, at=(1 + 3 * row, 3)))
-        by_knob, by_parameter = moved[side]
-        size = f"0 - (parent.{by_knob} + parent.{by_parameter} * {by_roto})"
-        knobs = {"channels": "alpha", "size": Expr(size)}
-        found.append(Inside("Dilate", f"{side}_moved", (side,), knobs, at=(1 + 3 * row, 4)))
-    known = "Ba > 0.5 ? 0 : Aa > 0.5 ? 1 : 0.5"
-    grey = {f"expr{i}": known for i in range(4)}
+    found = [
+        Inside("Expression", "trimap_inside", ("trimap",), {"expr3": f"{picked} >= 0.98"}, at=(1, 2)),
+        Inside("Expression", "roto_inside", ("roto",), {"expr3": "a >= 0.98"}, at=(2, 2)),
+        Inside("Expression", "core_inside", ("core",), {"expr3": "a >= 0.98"}, at=(3, 2)),
+        Inside("Expression", "trimap_possible", ("trimap",), {"expr3": f"{picked} > 0.02"}, at=(4, 2)),
+        Inside("Expression", "roto_possible", ("roto",), {"expr3": "a > 0.02"}, at=(5, 2)),
+        Inside("MergeExpression", "garbage_possible", ("plate", "garbage"), {"expr3": "Aa < 0.98"}, at=(6, 2)),
+    ]
+    for column, side, sign, knob, parameter in (
+        (1, "inside", "0 - ", "band_inward", "matte_erode"),
+        (4, "possible", "", "band_outward", "matte_dilate"),
+    ):
+        names = tuple(inner.name for inner in found if inner.name.endswith(f"_{side}"))
+        size = Expr(f"{sign}({trimap} ? parent.{knob} : {roto} ? parent.{knob} + parent.{parameter} : 0)")
+        found.append(Inside("Switch", side, names, {"which": which}, at=(column, 3)))
+        knobs = {"channels": "alpha", "size": size}
+        found.append(Inside("Dilate", f"{side}_moved", (side,), knobs, at=(column, 4)))
+    grey = {f"expr{i}": "Ba > 0.5 ? (Aa > 0.5 ? 1 : 0.5) : 0" for i in range(4)}
     shade = "(Ar > 0.25 && Ar < 0.75) * parent.band_opacity"
     red = {"expr0": f"Br + {shade} * (1 - Br)", "expr1": f"Bg * (1 - {shade})", "expr2": f"Bb * (1 - {shade})"}
-    found.append(Inside("MergeExpression", BAND, ("outside_moved", "inside_moved"), grey, at=(2, 5)))
+    found.append(Inside("MergeExpression", BAND, ("possible_moved", "inside_moved"), grey, at=(2, 5)))
     found.append(Inside("MergeExpression", "band_over", ("plate", BAND), {**red, "expr3": "Aa"}, at=(2, 6)))
     return found
 

@@ -30,7 +30,12 @@ def bring_up(node: Node, tool: Tool, steps: Mapping[int, Callable[[Node], None]]
     for number in range(made + 1, layout + 1):
         if number in steps:
             steps[number](node)
-    for knob in design(tool).knobs:
+    plan = design(tool)
+    gone = [inner.name for inner in plan.inside if node.node(inner.name) is None]
+    if gone:
+        what = f"inside {node.name()} there is no {gone[0]} any more"
+        raise wrong("", what, "undo what was renamed or deleted in the group, or make a new node")
+    for knob in plan.knobs:
         if node.knob(knob.name) is None:
             add_knob(node, knob)
     if made < layout:

@@ -9,6 +9,7 @@ import nuke
 from sfumato_nuke.design import design
 from sfumato_nuke.knobs import enable
 from sfumato_nuke.parts import Expr, Inside, Knob
+from sfumato_nuke.quiet import step
 from sfumato_plugins.tool import Tool
 
 Node = Any  # nuke.Node, which no type checker has outside Nuke
@@ -17,7 +18,7 @@ Node = Any  # nuke.Node, which no type checker has outside Nuke
 def create(tool: Tool) -> Node:
     """A new node below the selected one, connected to it; what the menu entry calls."""
     chosen = nuke.selectedNodes()
-    with nuke.Undo(f"new {tool.label} node"):
+    with step(f"new {tool.label} node"):
         node = build(tool)
         if chosen:
             node.setInput(0, chosen[0])

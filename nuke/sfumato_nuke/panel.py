@@ -187,7 +187,7 @@ def _farm() -> Iterable[Knob]:
         "This node only. Inputs are rendered here and now, so the farm's"
         " tasks use no Nuke licence; the script must be saved, and a copy of it goes along.",
     )
-    yield Knob("whole", "farm_slots", "Slots", "How many tasks run side by side in the local queue.", 1)
+    yield Knob("whole", "farm_slots", "Slots", "Tasks side by side in the local queue. 0: the GPUs; one on the CPU.", 0)
     yield Knob("whole", "farm_chunk", "Chunk", "Frames a task computes.", 12, same_line=True)
     yield Knob("whole", "farm_retries", "Retries", "How often a failed task is tried again.", 2, same_line=True)
     for name in ("pool", "group", "priority"):

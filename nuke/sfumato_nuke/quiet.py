@@ -23,6 +23,16 @@ def unseen() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def step(name: str) -> Iterator[None]:
+    """What is set inside is one step of the undo history."""
+    nuke.Undo.begin(name)
+    try:
+        yield
+    finally:
+        nuke.Undo.end()
+
+
+@contextlib.contextmanager
 def full_resolution() -> Iterator[None]:
     """Proxy mode off inside, as it was after it."""
     proxy = nuke.root()["proxy"]

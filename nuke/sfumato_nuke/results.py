@@ -16,7 +16,7 @@ import nuke
 
 from sfumato_nuke import knobs, matte
 from sfumato_nuke.order import Order
-from sfumato_nuke.quiet import unseen
+from sfumato_nuke.quiet import step, unseen
 from sfumato_plugins.engine_python import clean_environment
 from sfumato_plugins.errors import wrong
 from sfumato_plugins.frames import Pattern, format_frames
@@ -41,12 +41,13 @@ def show(node: Node, tool: Tool, job: Job) -> None:
     version = job.names.get("version", "")
     there = pattern.for_view(job.views[0] if job.views else None).on_disk() or job.written
     same = node.node("result")["file"].value() == pattern.text
-    with unseen() if same else nuke.Undo(f"{node.name()}: show {version or 'the result'}"):
+    with unseen() if same else step(f"{node.name()}: show {version or 'the result'}"):
         _point(node.node("result"), pattern.text, there)
         node["result_version"].setValue(version)
         node["result_form"].setValue(_form(tool, job))
         node["has_result"].setValue(True)
-        node["label"].setValue(version)
+        if re.fullmatch(r"(v\d+)?", str(node["label"].value())):  # an artist's own words stay
+            node["label"].setValue(version)
     if nuke.GUI:
         node.node("result")["reload"].execute()
 

@@ -87,9 +87,8 @@ def send_to_farm(node: Node, tool: Tool) -> str:
     target = node["farm_target"].value()
     if target != QUEUE:
         return _export(node, asked, path, target)
-    names = ("slots", "retries", "chunk")
-    options = {name: int(knobs.one(node, f"farm_{name}")) for name in names}
-    queue = Queue(path, job, pattern, options)
+    options = {name: int(knobs.one(node, f"farm_{name}")) for name in ("slots", "retries", "chunk")}
+    queue = Queue(path, job, pattern, {name: value for name, value in options.items() if value or name != "slots"})
     kept = folder if os.path.isdir(folder) else ""
     WATCH.follow(Run(node.fullName(), "queue", asked, job, kept, queue=queue))
     return f"{job.names.get('version', 'the job')} is in the local queue, log: {queue.log}"
@@ -114,7 +113,7 @@ def _with_inputs(
 
     keep: A folder for rendered inputs that others read and that stays until the result is there.
     """
-    found = inputs.look(node, asked.tool, job.shot, job.views, asked.space, region)
+    found = inputs.look(node, asked.tool, job.shot, job.views, asked.space, region, asked.tool.sparse(job))
     knobs.tell(node, "inputs_told", "\n".join([*found.told, f"colour: {asked.space.told}"]))
     _check(
         replace(job, inputs={**found.files, **dict.fromkeys(found.render, asked.tool.main_input.name)}), found.render
@@ -183,7 +182,7 @@ def _export(node: Node, asked: Order, path: str, target: str) -> str:
         given[name] = None if value == usual else value
     out = knobs.text(node, "farm_out") or f"{os.path.splitext(path)[0]}.{SUFFIXES.get(target, target)}"
     written = farm.export(path, target, out, options(asked.settings, given))
-    return f"written for {target}: {', '.join(os.path.basename(one) for one in written)} in {os.path.dirname(out)}"
+    return f"written for {target}: {farm.next_step(target, written)}"
 
 
 def _absolute(job: Job) -> dict[str, str]:

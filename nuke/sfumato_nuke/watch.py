@@ -135,6 +135,9 @@ class Watch:
             self._frame(run, node, message)
         elif event == "note":
             nuke.tprint(f"{run.node}: {message['text']}")
+            self._say(run, node, message["text"])
+        elif event == "accepted" and message.get("ahead"):
+            self._say(run, node, f"waiting, {message['ahead']} ahead")
         elif event in ("done", "failed", "cancelled"):
             self._end(run, node, message)
 
@@ -146,9 +149,13 @@ class Watch:
         if not nuke.GUI and words.partition(",")[0] != run.told.partition(",")[0]:
             nuke.tprint(f"{run.node}: {words}")
         run.told = words
-        knobs.tell(node, "status", f"{run.job.names.get('version', 'this frame')}: {words}")
         if run.bar is not None:
             run.bar.setProgress(int(message["share"] * 100))
+        self._say(run, node, words)
+
+    def _say(self, run: Run, node: Node, words: str) -> None:
+        knobs.tell(node, "status", f"{run.job.names.get('version', 'this frame')}: {words}")
+        if run.bar is not None:
             run.bar.setMessage(words)
 
     def _frame(self, run: Run, node: Node, message: dict[str, Any]) -> None:
