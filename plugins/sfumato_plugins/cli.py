@@ -8,7 +8,6 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import sfumato_plugins
@@ -29,11 +28,15 @@ exit codes: 0 done; 1 a bug in sfumato; 2 the request is wrong; 3 an input is mi
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    args = _parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else list(argv)
+    if given[:1] == ["worker"]:  # a host waits for its hello, so nothing else is loaded; it has its own way to stop
+        return _worker(given[1:])
+    args = _parser().parse_args(given)
     teller = _teller(args)
     try:
         prepare_process()
-        with _stopped_by_signals(args, teller):
+        # A command that tidies looks often, and has to tell its tasks.
+        with interruptible(teller, hard=not getattr(args, "tidies", False)):
             follow_parent(os.environ)
             done: int = args.go(args, teller)
         return done
@@ -47,11 +50,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
     finally:
         teller.end()
-
-
-def _stopped_by_signals(args: argparse.Namespace, teller: Teller) -> AbstractContextManager[None]:
-    """The worker has its own way to stop; a queue looks often, and has to tell its tasks."""
-    return nullcontext() if args.go is _worker else interruptible(teller, hard=not getattr(args, "tidies", False))
 
 
 def _teller(args: argparse.Namespace) -> Teller:
@@ -102,10 +100,6 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("where", help="the folder to put on a host's path")
     command.add_argument("host", choices=("nuke", "maya"))
     command.set_defaults(go=_where)
-    command = commands.add_parser("worker", description="What hosts start and talk to; see wire.py.")  # not listed
-    command.add_argument("--host", default="", help="who started it, for whoever waits for the same GPU")
-    command.add_argument("--idle", type=float, default=120.0, help="seconds a GPU is kept without work")
-    command.set_defaults(go=_worker)
     command = commands.add_parser("tools", help="the tools and their parameters")
     command.add_argument("--json", action="store_true", help="one JSON document on stdout")
     command.set_defaults(go=_tools)
@@ -235,9 +229,15 @@ def _where(args: argparse.Namespace, teller: Teller) -> int:
     return 0
 
 
-def _worker(args: argparse.Namespace, teller: Teller) -> int:
+def _worker(given: Sequence[str]) -> int:
+    """What hosts start and talk to; see wire.py."""
     from sfumato_plugins.worker import main as serve
 
+    parser = argparse.ArgumentParser(prog="sfumato worker", description="The engine as hosts start it; see wire.py.")
+    parser.add_argument("--host", default="", help="who started it, for whoever waits for the same GPU")
+    parser.add_argument("--idle", type=float, default=120.0, help="seconds a GPU is kept without work")
+    args = parser.parse_args(given)
+    prepare_process()
     return serve(args.host, args.idle)
 
 
@@ -256,5 +256,10 @@ def _version() -> str:
     return __version__
 
 
+def program() -> None:
+    """The installed command: `main`, and out without tidying memory that the system takes back anyway."""
+    leave(main())
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

@@ -6,6 +6,7 @@ Real engines are started, asked, cancelled, crashed and orphaned. Times are wall
 from __future__ import annotations
 
 import os
+import signal
 import statistics
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from sfumato_plugins.benches import orphans, stand_in
 from sfumato_plugins.benches.table import as_table
 from sfumato_plugins.benches.tiny import tiny_job
 from sfumato_plugins.launch import Engine
+from sfumato_plugins.lease import Client, take
 
 Row = dict[str, Any]
 Say = Callable[[str], None]
@@ -28,6 +30,7 @@ TARGETS = {  # the start of a case's name: milliseconds, at most
     "message, median": 1,
     "cancel": 1000,
     "host killed": 2000,
+    "GPU": 5000,
     "failure": 1000,
 }
 
@@ -86,6 +89,9 @@ def _cases(folder: str, quick: bool) -> Iterator[Row]:
     for words, do in (("idle", "nothing"), ("working", "steps"), ("stuck", "stuck"), ("in torch", "long operation")):
         seconds = [orphans.outlives_its_host(folder, python, do) for _ in range(1 if quick else 3)]
         yield _row(f"host killed, engine {words}", seconds)
+    shared = {**os.environ, "SFUMATO_GPUS": "bench", "SFUMATO_LEASES": os.path.join(folder, "leases")}
+    yield _row("GPU handed over by an idle engine", [_handed_over(python, shared) for _ in range(1 if quick else 5)])
+    yield _row("GPU free after SIGKILL", [_freed(python, shared) for _ in range(1 if quick else 5)])
     for what, make in _failures(folder, python, job).items():
         yield make(f"failure: {what}")
 
@@ -135,6 +141,38 @@ def _cancels(job: dict[str, Any], times: int) -> list[float]:
         engine.cancel(id)
         until(engine, "cancelled")
         found.append(time.perf_counter() - began)
+    engine.close()
+    return found
+
+
+def _handed_over(python: str, environ: dict[str, str]) -> float:
+    """Seconds from asking a second engine to its having the GPU that a first one holds without work."""
+    first, second = (Engine(python, host="bench", environ=environ) for _ in range(2))
+    first.run(stand_in.job("on gpu"))
+    until(first, "done")
+    began = time.perf_counter()
+    second.run(stand_in.job("on gpu"))
+    until(second, "note", lambda m: m["text"] == "has the GPU")
+    found = time.perf_counter() - began
+    for engine in (first, second):
+        engine.close()
+    return found
+
+
+def _freed(python: str, environ: dict[str, str]) -> float:
+    """Seconds from the SIGKILL of an engine that computes to its GPU's lease being ours."""
+    engine = Engine(python, host="bench", environ=environ)
+    engine.run(stand_in.job("on gpu", steps=10**6))
+    pid = until(engine, "hello")["pid"]
+    until(engine, "note", lambda m: m["text"] == "has the GPU")
+    os.kill(pid, signal.SIGKILL)
+    began = time.perf_counter()
+    while True:
+        lease = take("bench", Client("bench"), environ["SFUMATO_LEASES"])
+        if lease is not None:
+            break
+    found = time.perf_counter() - began
+    lease.give_back()
     engine.close()
     return found
 
