@@ -108,7 +108,7 @@ def _export(args: argparse.Namespace, teller: Teller) -> int:
     given = {name: getattr(args, name) for name in names.split()}
     wanted = options(load_settings(start=os.path.dirname(os.path.abspath(args.job))), given)
     written = export(args.job, args.kind, args.out, wanted)
-    step = next_step(args.kind, written)
+    step = next_step(args.kind, written, args.job)
     if args.json:
         print(json.dumps({"written": written, "next": step}, indent=1))
     else:

@@ -44,9 +44,9 @@ def export(job_path: str, kind: str, out: str, options: Options | None = None) -
     return _write(out, _files(kind, sheet(job, os.path.abspath(job_path), options or Options()), out))
 
 
-def next_step(kind: str, written: list[str]) -> str:
+def next_step(kind: str, written: list[str], job_path: str) -> str:
     """The line that hands what was written to the farm."""
-    step: str = import_module(_module(kind)).next_step(written)
+    step: str = import_module(_module(kind)).next_step(written, os.path.abspath(job_path))
     return step
 
 

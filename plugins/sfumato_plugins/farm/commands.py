@@ -24,12 +24,14 @@ def files(given: Sheet, out: str) -> dict[str, str]:
     for stage in given.stages:
         after = f", after {' and '.join(stage.after)}" if stage.after else ""
         most = max(map(len, stage.tasks))
-        lines.append(f"# {stage.name}: {len(stage.tasks)} tasks of about {given.minutes(most):g} min{after}")
+        lines.append(
+            f"# {stage.name}: {len(stage.tasks)} task{'s' * (len(stage.tasks) != 1)} of about {given.minutes(most):g} min{after}"
+        )
         lines += [_line(given, given.words(task, stage.view)) for task in stage.tasks]
     return {"": "\n".join(lines) + "\n"}
 
 
-def next_step(written: list[str]) -> str:
+def next_step(written: list[str], job_path: str) -> str:
     return f"each line of {written[0]} is one task"
 
 

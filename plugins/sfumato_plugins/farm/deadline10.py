@@ -52,7 +52,7 @@ def files(given: Sheet, out: str) -> dict[str, str]:
     return found
 
 
-def next_step(written: list[str]) -> str:
+def next_step(written: list[str], job_path: str) -> str:
     return f"python {written[0]}"
 
 

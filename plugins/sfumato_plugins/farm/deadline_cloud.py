@@ -25,7 +25,7 @@ def files(given: Sheet, out: str) -> dict[str, str]:
     }
 
 
-def next_step(written: list[str]) -> str:
+def next_step(written: list[str], job_path: str) -> str:
     import os
 
     return f"deadline bundle submit {os.path.dirname(written[0])}"

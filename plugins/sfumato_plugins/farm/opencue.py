@@ -58,7 +58,7 @@ def files(given: Sheet, out: str) -> dict[str, str]:
     return {"": OUTLINE.format(title=title, name=os.path.basename(out), job=job, layers=layers)}
 
 
-def next_step(written: list[str]) -> str:
+def next_step(written: list[str], job_path: str) -> str:
     return f"python {written[0]}"
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from typing import Any
 
 from sfumato_plugins.farm.plan import Stage, command
@@ -22,18 +23,19 @@ NOTICE = 5  # seconds from SIGTERM to SIGKILL; the runner needs one
 
 
 def files(given: Sheet, out: str) -> dict[str, str]:
-    found = template(given, _default(given, out))
+    found = template(given, _default(given.path, out))
     return {"": json.dumps(found, indent=1) + "\n" if out.lower().endswith(".json") else to_yaml(found)}
 
 
-def next_step(written: list[str]) -> str:
-    return f"openjd run {written[0]} --run-dependencies"
+def next_step(written: list[str], job_path: str) -> str:
+    named = "" if _default(job_path, written[0]) else f" -p {shlex.quote(f'JobFile={job_path}')}"
+    return f"openjd run {shlex.quote(written[0])}{named}"
 
 
-def _default(given: Sheet, out: str) -> str:
+def _default(path: str, out: str) -> str:
     """The job file from the template's folder: the only default the specification allows. Empty where it is not below;
     then the one who submits names it."""
-    below = os.path.relpath(given.path, os.path.dirname(os.path.abspath(out)))
+    below = os.path.relpath(path, os.path.dirname(os.path.abspath(out)))
     return "" if below.startswith("..") or os.path.isabs(below) else below.replace(os.sep, "/")
 
 

@@ -12,6 +12,8 @@ from sfumato_plugins.farm.plan import Stage
 from sfumato_plugins.farm.sheet import Sheet
 from sfumato_plugins.frames import format_frames
 
+_ESCAPED = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
+
 
 def files(given: Sheet, out: str) -> dict[str, str]:
     wanted = given.options
@@ -32,7 +34,7 @@ def files(given: Sheet, out: str) -> dict[str, str]:
     return {"": "\n".join([*lines, "}"]) + "\n"}
 
 
-def next_step(written: list[str]) -> str:
+def next_step(written: list[str], job_path: str) -> str:
     return f"tractor-spool {written[0]}"
 
 
@@ -63,7 +65,11 @@ def word(text: str) -> str:
     """One Tcl word. Braces hold anything in which braces match and no backslash could eat one."""
     if re.fullmatch(r"[\w./:,=+@%-]+", text, re.ASCII):
         return text
-    return "{" + text + "}" if _holds(text) else re.sub(r'([\s{}\[\]$"\\;#])', r"\\\1", text)
+    return (
+        "{" + text + "}"
+        if _holds(text)
+        else re.sub(r'[\s{}\[\]$"\\;#]', lambda m: _ESCAPED.get(m[0], "\\" + m[0]), text)
+    )
 
 
 def _holds(text: str) -> bool:
