@@ -242,7 +242,9 @@ class Commands:
         if open:
             if name not in self.maya.scenes:
                 raise RuntimeError(f"File not found: {name}")
-            return self.maya.scenes[name]()
+            self.scene.nodes, self.scene.selection, self.queue.done, self.queue.undone = (), (), [], []
+            self.maya.scenes[name]()
+            return name
         if rename:
             self.state.scene_name = rename
         if save:
