@@ -84,7 +84,7 @@ def _node(name: str) -> str:
         missing = [knob.name for knob in design(tool).knobs if node.knob(knob.name) is None]
         if missing:
             raise RuntimeError(f"knobs that could not be made: {', '.join(missing)}")
-        return f"{node.numKnobs()} knobs, {len(node.nodes())} nodes inside"
+        return f"{len(node.knobs())} knobs, {len(node.nodes())} nodes inside"
     finally:
         nuke.delete(node)
 
@@ -103,5 +103,14 @@ def _read(path: str) -> str:
         nuke.delete(read)
 
 
+def _program() -> None:
+    """Leave with the exit code; in a Nuke with a window, which would close, just print."""
+    code = main()
+    import nuke
+
+    if not nuke.GUI:
+        sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    _program()

@@ -20,7 +20,7 @@ import types
 
 from .table import Entry, Table
 
-__all__ = ["Entry", "Table", "WrongThread", "calls", "fakes", "installed", "module", "register"]
+__all__ = ["Entry", "Table", "WrongThread", "calls", "fakes", "give", "installed", "module", "register"]
 
 DUNDERS = {"__init__", "__repr__", "__eq__", "__hash__", "__new__", "__init_subclass__", "__class_getitem__"}
 
@@ -67,6 +67,15 @@ def register(fake, name, behaviour, signature="(*args, **kwargs)"):
     own["_behaviours"].pop(name, None)
     if behaviour is not None:
         own["_registered"][name] = Entry(f"{fake.__name__}.{name}", "function", [signature])
+        own["_behaviours"][name] = behaviour
+
+
+def give(fake, **behaviours):
+    """More behaviours for a module that is there already; they must be in the table too."""
+    own = object.__getattribute__(fake, "__dict__")
+    for name, behaviour in behaviours.items():
+        if own["_table"].find(fake.__name__, name) is None:
+            raise own["_table"].refuse(fake.__name__, name)
         own["_behaviours"][name] = behaviour
 
 

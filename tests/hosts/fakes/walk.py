@@ -25,6 +25,7 @@ class Walk(Types):
         super().__init__(table)
         self.words = self.shelf = vocabulary.pythons() | vocabulary.ours(*folders)
         self.commands = vocabulary.registered("maya")
+        self.used = set()
 
     def problems(self, text, where):
         """Every host name or call in `text` that the table does not know, as `where:line: what`."""
@@ -79,7 +80,9 @@ class Walk(Types):
             for name in names:
                 if parent.partition(".")[0] in HOSTS:
                     self.seen += 1
-                    if self.table.find(parent, name) is None:
+                    entry = self.table.find(parent, name)
+                    self.used |= {entry.name} if entry else set()
+                    if entry is None:
                         self.report(node, str(self.table.refuse(parent, name)))
                 elif not vocabulary.real(parent, name):
                     self.report(node, f"{parent} has no {name!r}")
@@ -110,7 +113,10 @@ class Walk(Types):
         values = self.infer(node.value, scopes)
         hosts = [value for value in values if value.kind in {"module", "class", "object"}]
         self.seen += bool(hosts)
-        if any(self.entries(value, node.attr) for value in hosts):
+        known = [entry for value in hosts for entry in self.entries(value, node.attr)]
+        only = self.methods.get(node.attr, []) if UNKNOWN in values and node.attr not in self.words else []
+        self.used |= {entry.name for entry in known[:1] or (only if len(only) == 1 else [])}
+        if known:
             store = isinstance(node.ctx, (ast.Store, ast.Del))
             if store and not any(e.kind == "attribute" for v in hosts for e in self.entries(v, node.attr)):
                 self.report(node, f"{ast.unparse(node)} cannot be assigned")

@@ -1,12 +1,12 @@
 """Writes the tables of host calls from the MIT-licensed stub packages and our own readings of the documentation.
 
-    python tests/hosts/fakes/api/make.py [--stubs FOLDER] [--unused]
+    python tests/hosts/fakes/api/make.py [--stubs FOLDER] [--unused | --calls]
 
 For each NAME.wanted (one dotted name a line, # for remarks) it writes NAME.json with just those names. Signatures come
 from the first of: overrides.json (each entry names the page it was read from), the stub packages below. A wanted name
 that neither knows, or that the stubs know only as (*args, **kwargs), is an error: read the page, add an override.
 FOLDER is where the wheels are unpacked; without it they are fetched with pip. --unused tells which wanted names neither
-nuke/ nor maya/ mentions.
+nuke/ nor maya/ mentions; --calls writes host_calls.txt beside each site check: the names that our code uses today.
 """
 
 import argparse
@@ -172,13 +172,36 @@ def unused(names):
     return [name for name in names if name.rpartition(".")[2] not in words and "__" not in name]
 
 
+CALLS = {"nuke": "nuke/sfumato_nuke", "maya": "maya/scripts/sfumato_maya"}
+ABOUT = "# Host names that sfumato uses here, for site_check.py; written by tests/hosts/fakes/api/make.py --calls\n"
+
+
+def calls(host):
+    """The text of a host's host_calls.txt, as our code is today."""
+    sys.path[:0] = [str(ROOT / "tests" / "hosts"), str(ROOT / "plugins")]
+    from fakes.walk import Walk
+
+    walk = Walk()
+    for path in sorted((ROOT / host).rglob("*.py")):
+        walk.problems(path.read_text(encoding="utf-8"), str(path))
+    names = sorted({name.replace("PySide2", "PySide6") for name in walk.used})
+    entries = [walk.table.entries[name] for name in names if walk.table.entries[name].kind != "module"]
+    entries = [entry for entry in entries if not entry.name.startswith("PySide") or entry.kind == "class"]
+    return ABOUT + "".join(f"{e.name}{'  # window' if 'gui' in e.flags else ''}\n" for e in entries)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--stubs", type=pathlib.Path)
     parser.add_argument("--unused", action="store_true")
+    parser.add_argument("--calls", action="store_true")
     options = parser.parse_args()
     if options.unused:
         return print("\n".join(name for path in HERE.glob("*.wanted") for name in unused(wanted(path))))
+    if options.calls:
+        for host, folder in CALLS.items():
+            (ROOT / folder / "host_calls.txt").write_text(calls(host), encoding="utf-8")
+        return None
     with tempfile.TemporaryDirectory() as scratch:
         found = known(unpacked(options.stubs or pathlib.Path(scratch)))
     failed = False
