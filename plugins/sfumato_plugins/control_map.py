@@ -75,16 +75,20 @@ class ControlMap:
 
     links: tuple[Link, ...]
 
+    def to_json(self) -> dict[str, Any]:
+        """The map as it is written to a file; what is at its default is left out."""
+        lines = []
+        for link in self.links:
+            line: dict[str, Any] = {"control": link.control, "target": link.target, "scale": plain(link.scale)}
+            line.update({"offset": plain(link.offset)} if link.offset else {})
+            line.update({"limits": [plain(v) for v in link.limits]} if link.limits else {})
+            line.update({"kind": link.kind} if link.kind else {})
+            lines.append(line)
+        return {"schema": SCHEMA, "controls": lines}
+
     def save(self, path: str) -> None:
         """Write the file, a line a link; it appears whole or not at all."""
-        rows = []
-        for link in self.links:
-            row: dict[str, Any] = {"control": link.control, "target": link.target, "scale": plain(link.scale)}
-            row.update({"offset": plain(link.offset)} if link.offset else {})
-            row.update({"limits": [plain(v) for v in link.limits]} if link.limits else {})
-            row.update({"kind": link.kind} if link.kind else {})
-            rows.append(row)
-        write_rows(path, {"schema": SCHEMA}, "controls", rows, [], {})
+        write_rows(path, {"schema": SCHEMA}, "controls", self.to_json()["controls"], [], {})
 
     def drive(self, curves: Curves) -> tuple[list[Driven], list[Problem]]:
         """Every attribute's values, and what of the curves or of the map is left over."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import Any
 
@@ -30,7 +31,7 @@ def show(path: str = "", curves_path: str = "") -> None:
     _draw(path)
     _lines.clear()
     try:
-        if path:
+        if os.path.exists(path):  # a name that is not there yet is where Save will write
             _lines.extend(control_map.load(path).links)
         if curves_path:
             known = {line.control for line in _lines}
@@ -185,10 +186,10 @@ def _save(*_: Any) -> None:
     try:
         if not path:
             return _say("say where: no file is named")
+        control_map.read(made.to_json())
         made.save(path)
-        control_map.load(path)
     except JobError as error:
-        return _say(f"saved, and this is wrong with it:\n{error}")
+        return _say(f"not saved:\n{error}")
     except OSError as error:
         return _say(f"{path} cannot be written: {error.strerror}")
     _say(f"saved {len(made.links)} lines, {len(_lines) - len(made.links)} without a target left out")

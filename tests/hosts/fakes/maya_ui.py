@@ -159,4 +159,5 @@ class Interface:
     def read(self, name):
         """What a person sees in it."""
         element = self.find(name)
-        return element.items if element.kind == "textScrollList" else element.flags.get(CONTROLS[element.kind])
+        shown = CONTROLS[element.kind]
+        return element.items if shown == "items" else element.flags.get(shown, EMPTY.get(shown))
