@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Callable, TextIO
 
+from sfumato_plugins.report import spoken
+
 PATIENCE = 0.9  # seconds from SIGTERM to SIGKILL; a task of ours needs less
 
 
@@ -135,7 +137,7 @@ _STATES = {"success": "done", "failed": "failed", "timeout": "timeout", "cancele
 def _words(state: str, status: Any, last: Sequence[str], timeout: float | None) -> str:
     """Why a task failed: what it said to the session, else how it ended and its last line."""
     if state == "timeout":
-        return f"stopped after {(timeout or 0) / 60:g} min, the time it was given"
+        return f"stopped after {spoken(timeout or 0)}, the time it was given"
     if status.fail_message:
         return str(status.fail_message)
     code = status.exit_code

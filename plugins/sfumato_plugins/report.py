@@ -69,7 +69,7 @@ class Terminal(Teller):
         if now - self._told < (0.1 if self._live else 10.0):
             return
         self._told = now
-        left = _spoken((now - self._began) * (1 - share) / share) if share > 0.01 else ""
+        left = spoken((now - self._began) * (1 - share) / share) if share > 0.01 else ""
         line = f"{share:4.0%}  {text}" + (f"  {left} left" if left else "")
         if self._live:
             self._stream.write(f"\r\033[K{line[:100]}")
@@ -168,7 +168,8 @@ def choose_teller(how: str, environ: Mapping[str, str]) -> Teller:
     return {"terminal": Terminal, "openjd": OpenJD, "quiet": Teller}[how]()
 
 
-def _spoken(seconds: float) -> str:
+def spoken(seconds: float) -> str:
+    """A time as people say it: 40 s, 12 min, 1.5 h."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

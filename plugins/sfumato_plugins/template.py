@@ -6,9 +6,11 @@ any other takes the next. A published version (its result is complete) is never 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -20,6 +22,7 @@ _FIELD = re.compile(r"\{(\w*)\}")
 FIELDS = ("show", "shot", "task", "version", "view", "layer")
 _VERSION = re.compile(r"v(\d+)")
 _OWNER = ".sfumato-version.json"
+_SOON = 1.0  # seconds within which whoever made a version's folder has written whose it is
 
 
 def template_problems(job: Job) -> list[Problem]:
@@ -91,10 +94,14 @@ def _reserve(path: str, job: Job) -> str:
 
 
 def _owner(folder: str) -> str:
-    try:
-        with open(os.path.join(folder, _OWNER), encoding="utf-8") as file:
+    """The job a version belongs to; of one that is just being reserved, once that is written."""
+    while True:
+        with contextlib.suppress(OSError, ValueError, KeyError), open(os.path.join(folder, _OWNER), "rb") as file:
             return str(json.load(file)["job"])
-    except (OSError, ValueError, KeyError):
+        with contextlib.suppress(OSError):
+            if abs(time.time() - os.stat(folder).st_mtime) < _SOON:
+                time.sleep(0.02)
+                continue
         return ""
 
 

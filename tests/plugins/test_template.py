@@ -1,6 +1,8 @@
 """Output names come from a template, and a version belongs to one job."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -61,3 +63,22 @@ def test_no_place_for_versions_is_the_requests_fault(tmp_path):
 def test_a_layer_is_part_of_the_name():
     pattern = job("m_{layer}.####.exr").output("matte")
     assert for_layer(pattern, "bg").at(3).endswith("m_bg.0003.exr")
+
+
+def test_the_tasks_of_a_job_that_start_at_once_find_the_same_version(tmp_path):
+    code = (
+        "import sys; from sfumato_plugins.job import Job; from sfumato_plugins.template import fill\n"
+        "job = Job('matte', (1,), {'plate': 'p.exr'}, {'matte': '{version}/m.exr'}, base=sys.argv[1])\n"
+        "sys.stdin.read(1); print(fill(job).names['version'])"
+    )
+    start = [sys.executable, "-c", code, str(tmp_path)]
+    tasks = [subprocess.Popen(start, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(8)]
+    for task in tasks:
+        task.stdin.write("g")
+        task.stdin.flush()
+    assert {task.communicate(timeout=60)[0] for task in tasks} == {"v001\n"}
+
+
+def test_a_version_folder_that_is_nobodys_is_passed_over(tmp_path):
+    (tmp_path / "v001").mkdir()
+    assert fill(job("{version}/m.exr", base=str(tmp_path))).names["version"] == "v002"

@@ -23,10 +23,9 @@ def files(given: Sheet, out: str) -> dict[str, str]:
     lines = [f"# {given.title}, priority {wanted.priority}{said}"]
     for stage in given.stages:
         after = f", after {' and '.join(stage.after)}" if stage.after else ""
-        most = max(map(len, stage.tasks))
-        lines.append(
-            f"# {stage.name}: {len(stage.tasks)} task{'s' * (len(stage.tasks) != 1)} of about {given.minutes(most):g} min{after}"
-        )
+        tasks = f"{len(stage.tasks)} task{'s' * (len(stage.tasks) != 1)}"
+        about = given.minutes(max(map(len, stage.tasks)))
+        lines.append(f"# {stage.name}: {tasks} of about {about:g} min{after}")
         lines += [_line(given, given.words(task, stage.view)) for task in stage.tasks]
     return {"": "\n".join(lines) + "\n"}
 
