@@ -14,6 +14,15 @@ hypothesis.settings.register_profile("sfumato", deadline=None, max_examples=30, 
 hypothesis.settings.load_profile("sfumato")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def folders_of_a_user(tmp_path_factory):
+    """Settings, the marker of `sfumato where` and logs go to folders of the tests' own, never to the developer's."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+            patch.setenv(name, str(tmp_path_factory.mktemp(name.lower())))
+        yield
+
+
 @pytest.fixture(scope="session")
 def data():
     """The folder of real photographs, clips and trap files; its README says what they are."""

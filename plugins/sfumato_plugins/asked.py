@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sfumato_plugins.engine_python import here
+
 
 @dataclass
 class Asked:
@@ -43,7 +45,7 @@ def with_colour(job: str | Mapping[str, Any], environ: Mapping[str, str]) -> dic
             return {"job": path}
         base = os.path.dirname(path)
     else:
-        path, values, base = "", dict(job), os.getcwd()
+        path, values, base = "", dict(job), here()
     color = values.get("color", {}) if isinstance(values, dict) else None
     if environ.get("OCIO") and isinstance(color, dict) and not color.get("config"):
         values["color"] = {**color, "config": environ["OCIO"]}

@@ -24,13 +24,13 @@ class Child:
         OSError: it cannot be started.
     """
 
-    def __init__(self, command: Sequence[str], environ: Mapping[str, str], log: int) -> None:
+    def __init__(self, command: Sequence[str], environ: Mapping[str, str], log: int, folder: str) -> None:
         more: dict[str, Any] = {"start_new_session": True}
         if WINDOWS:
             more = {"creationflags": 0x00000200 | 0x08000000}  # CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW
         pipe = subprocess.PIPE
         self._process: subprocess.Popen[bytes] = subprocess.Popen(
-            list(command), stdin=pipe, stdout=pipe, stderr=log, env=dict(environ), close_fds=True, **more
+            list(command), stdin=pipe, stdout=pipe, stderr=log, env=dict(environ), cwd=folder, **more
         )
         self.pid = self._process.pid
         self._in: queue.SimpleQueue[bytes] = queue.SimpleQueue()

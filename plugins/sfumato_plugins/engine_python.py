@@ -66,13 +66,21 @@ def find_python(setting: str = "", environ: Mapping[str, str] = os.environ) -> F
     raise NoEngine("nothing says which Python runs the engine", HINT)
 
 
+def here() -> str:
+    """The current folder, or the root where that was deleted under the host."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return os.path.abspath(os.sep)
+
+
 def _named(setting: str, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     if setting:
         yield setting, "the host's setting"
     if environ.get("SFUMATO_PYTHON"):
         yield environ["SFUMATO_PYTHON"], "SFUMATO_PYTHON"
     try:
-        settings = load_settings(environ)
+        settings = load_settings(environ, here())
     except JobError as error:
         raise NoEngine(error.problems[0].what, error.problems[0].hint) from None
     if settings.get("python"):
@@ -150,7 +158,7 @@ def kept_names(environ: Mapping[str, str]) -> list[str]:
         NoEngine: a settings file is wrong.
     """
     try:
-        return [str(name) for name in load_settings(environ).get("keep_environment", [])]
+        return [str(name) for name in load_settings(environ, here()).get("keep_environment", [])]
     except JobError as error:
         raise NoEngine(error.problems[0].what, error.problems[0].hint) from None
 

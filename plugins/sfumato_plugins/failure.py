@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sfumato_plugins.errors import JobError, Problem
@@ -33,6 +35,17 @@ class Failure:
     def hint(self) -> str:
         """What to do about it."""
         return "\n".join(dict.fromkeys(p.hint for p in self.problems if p.hint))
+
+
+@contextlib.contextmanager
+def naming(folder: str) -> Iterator[None]:
+    """Let an error of the disk that names no file name at least the folder."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = folder
+        raise
 
 
 def failure(error: BaseException) -> Failure:

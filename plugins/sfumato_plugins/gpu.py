@@ -123,6 +123,9 @@ def hold(gpus: Sequence[str], client: Client, say: Say, pause: Pause, environ: M
     """Take the lease of one of some GPUs, unless this process has it, and keep it; the name of the GPU."""
     global _held
     if _held is None or _held.gpu not in gpus:
+        if _held is not None:
+            _held.give_back()
+        _held = None
         try:
             _held = wait_for(gpus, client, folder_for_leases(environ), say, pause)
         except OSError as error:
@@ -139,7 +142,8 @@ def between_frames(say: Say, pause: Pause) -> None:
         return
     if "torch" in sys.modules and sys.modules["torch"].cuda.is_initialized():
         sys.modules["torch"].cuda.empty_cache()
-    _held = make_way(_held, say, pause)
+    lease, _held = _held, None  # not ours while we wait, and not if the waiting is cancelled
+    _held = make_way(lease, say, pause)
 
 
 def rest() -> None:

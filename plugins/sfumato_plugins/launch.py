@@ -18,7 +18,7 @@ from sfumato_plugins import logs, wire
 from sfumato_plugins.asked import Asked, with_colour
 from sfumato_plugins.autopsy import Death, cause, nonsense
 from sfumato_plugins.child import Child
-from sfumato_plugins.engine_python import HINT, Found, NoEngine, clean_environment, find_python, kept_names
+from sfumato_plugins.engine_python import HINT, Found, NoEngine, clean_environment, find_python, here, kept_names
 
 __all__ = ["Engine", "NoEngine"]
 
@@ -98,8 +98,8 @@ class Engine:
         except OSError as error:
             raise NoEngine(f"no log can be written: {error}", "name a folder for logs that can be written") from None
         try:
-            os.write(handle, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {self._found.why}: {' '.join(command)}\n".encode())
-            self._child = Child(command, cleaned, handle)
+            logs.first_line(handle, f"{self._found.why}: {' '.join(command)}")
+            self._child = Child(command, cleaned, handle, here())
         except OSError as error:
             what = f"{self._found.path} ({self._found.why}) cannot be started: {error.strerror}"
             raise NoEngine(what, HINT) from None

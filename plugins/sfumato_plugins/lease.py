@@ -48,7 +48,8 @@ class Lease:
     def tell(self, **more: Any) -> None:
         """Tell those who wait: busy, tool, bytes."""
         self._who.update(more)
-        write(self._handle, self._who)
+        with contextlib.suppress(OSError):  # a full disk: the lock itself holds
+            write(self._handle, self._who)
 
     def wanted_by(self) -> list[dict[str, Any]]:
         """Living clients that wait for this GPU: host, user, pid, interactive, since."""

@@ -66,6 +66,12 @@ def new_log(folder: str, name: str) -> tuple[str, int]:
             return path, os.open(path, flags, 0o600)
 
 
+def first_line(handle: int, text: str) -> None:
+    """Begin a log with the time; a full disk is no reason not to start."""
+    with contextlib.suppress(OSError):
+        os.write(handle, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n".encode("utf-8", "replace"))
+
+
 def tail(path: str, size: int = 4096) -> str:
     """The end of a log, at most `size` bytes of it; empty if it cannot be read."""
     try:

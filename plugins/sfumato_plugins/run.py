@@ -13,6 +13,7 @@ import sfumato_plugins
 from sfumato_plugins.check import problems
 from sfumato_plugins.colour import config_of, pinned
 from sfumato_plugins.errors import JobError, wrong
+from sfumato_plugins.failure import naming
 from sfumato_plugins.frames import format_frames
 from sfumato_plugins.gpu import between_frames, choose_device, refuse_early
 from sfumato_plugins.job import Job
@@ -149,7 +150,8 @@ class _Run:
             place = Place(device, self.config, shot.store, shot.stamp, progress.once)
             if stale:
                 os.makedirs(os.path.dirname(shot.output.text) or ".", exist_ok=True)
-                shot.solve(stale, place, progress, self.teller.pause)
+                with naming(os.path.dirname(shot.output.text)):
+                    shot.solve(stale, place, progress, self.teller.pause)
         assert place is not None
         return place
 

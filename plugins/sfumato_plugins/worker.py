@@ -8,7 +8,9 @@ nothing and 1 is the log, so neither a library's print nor a child's echo can re
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
+import io
 import os
 import queue
 import signal
@@ -52,7 +54,21 @@ def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
     os.close(nothing)
     sys.stdout.flush()
     os.dup2(2, 1)
+    sys.stdout = sys.stderr = _Log(os.fdopen(2, "wb", closefd=False), "utf-8", "backslashreplace", line_buffering=True)
     return inward, outward
+
+
+class _Log(io.TextIOWrapper):
+    """Where prints go. HOME may be full, and a library's warning that cannot be written is no reason to stop."""
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            super().flush()
 
 
 class Worker:
@@ -72,12 +88,9 @@ class Worker:
     def say(self, event: str, **more: Any) -> None:
         """Send one message; nobody listening is for the reader thread to notice."""
         line = wire.encode({"event": event, **more})
-        with self._lock:
-            try:
-                while line:
-                    line = line[self._outward.write(line) or 0 :]
-            except OSError:
-                pass
+        with self._lock, contextlib.suppress(OSError):
+            while line:
+                line = line[self._outward.write(line) or 0 :]
 
     def hello(self) -> None:
         import sfumato_plugins
@@ -173,7 +186,7 @@ class Worker:
     def _failed(self, id: str, error: BaseException) -> None:
         found = failure(error)
         if found.bug or found.kind == "memory":
-            traceback.print_exception(type(error), error, error.__traceback__, file=sys.stderr)
+            traceback.print_exception(type(error), error, error.__traceback__)
         print(f"{found.kind}: {found.sentence}", file=sys.stderr, flush=True)
         if found.kind == "cancelled":
             self.say("cancelled", id=id, sentence="; ".join(filter(None, (found.sentence, found.hint))))

@@ -200,6 +200,19 @@ def test_a_disk_that_fills_up_under_a_matte_is_told_and_holds_no_half_file(open_
     assert not list(disk.glob("M.*.exr"))
 
 
+def test_a_log_on_a_full_disk_is_no_reason_to_stop(open_engine, heard, disk):
+    with contextlib.suppress(OSError), open(disk / "others.bin", "wb", buffering=0) as file:
+        while True:
+            file.write(b"0" * 4096)
+    engine = open_engine(log_folder=str(disk))
+    for do in ("warnings", "exception", "nothing"):
+        engine.run(standing.job(do))
+    told = heard(engine)
+    assert told.until("failed")["kind"] == "internal"
+    told.until("done", id=engine.run(standing.job("nothing")))
+    assert [m["event"] for m in told if m["event"] in ("done", "failed")] == ["done", "failed", "done", "done"]
+
+
 def test_a_file_that_outgrows_the_users_limit_is_told(open_engine, heard, tiny, tmp_path):
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))"
     python = standing.python_that(

@@ -183,6 +183,15 @@ def test_an_engine_is_warm_for_the_next_job(open_engine, heard):
     assert not any(m["event"] == "hello" for m in told)
 
 
+def test_a_host_whose_current_folder_was_deleted_can_still_start_one(open_engine, heard, tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    os.rmdir(tmp_path / "gone")
+    engine = open_engine()
+    engine.run(standing.job("nothing"))
+    heard(engine).until("done")
+
+
 def test_the_hosts_colour_goes_into_a_job_that_names_none(tmp_path):
     from sfumato_plugins.asked import with_colour
 

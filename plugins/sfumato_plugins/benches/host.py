@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from typing import Any, Callable
+from weakref import WeakKeyDictionary
 
 from sfumato_plugins.benches import orphans, stand_in
 from sfumato_plugins.benches.table import as_table
@@ -220,14 +221,14 @@ def _failure(case: str, python: str, job: dict[str, Any], since: str, waits: flo
     return _row(case, [seconds], said=failed["sentence"].splitlines()[0], kind=failed["kind"], logged=logged)
 
 
-_kept: dict[int, list[dict[str, Any]]] = {}
+_unread: WeakKeyDictionary[Engine, list[dict[str, Any]]] = WeakKeyDictionary()
 
 
 def until(
     engine: Engine, event: str, fits: Callable[[dict[str, Any]], bool] = lambda m: True, look: float = 0.001
 ) -> dict[str, Any]:
     """The engine's next message of a kind, looked for every `look` seconds; those before it are dropped."""
-    waiting = _kept.setdefault(id(engine), [])
+    waiting = _unread.setdefault(engine, [])
     end = time.perf_counter() + 120
     while time.perf_counter() < end:
         waiting += engine.poll()

@@ -142,6 +142,7 @@ DO: dict[str, Callable[[Mapping[str, Any], Teller], object]] = {
     "stuck": lambda params, teller: time.sleep(1000),
     "leave": lambda params, teller: os._exit(7),
     "chatter": _chatter,
+    "warnings": lambda params, teller: print("a library warns\n" * 10_000, file=sys.stderr, flush=True),
     "child": _with_child,
     "long operation": _long_operation,
 }
