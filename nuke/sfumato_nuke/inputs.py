@@ -17,9 +17,10 @@ from sfumato_nuke.panel import arrows
 from sfumato_nuke.quiet import full_resolution
 from sfumato_plugins.errors import wrong
 from sfumato_plugins.tool import Images, Tool
+from sfumato_plugins.tools.matte import MATTE
 
 Node = Any
-Box = tuple  # (left, bottom, right, top) in pixels of the format, as Nuke counts
+Box = tuple[float, float, float, float]  # left, bottom, right, top in pixels of the format, as Nuke counts
 
 
 class Cancelled(Exception):  # noqa: N818  (what happened, not that it is an error)
@@ -75,7 +76,7 @@ def look(
 def _changed_inside(node: Node, tool: Tool, item: Images, region: Box | None) -> str:
     if item is tool.main_input and region is not None:
         return "only the viewer's region is wanted"
-    if tool is matte.MATTE and item.name == "trimap" and matte.moves_band(node):
+    if tool is MATTE and item.name == "trimap" and matte.moves_band(node):
         return "the unknown band is changed inside the node"
     return ""
 

@@ -14,7 +14,7 @@ import nuke
 
 from sfumato_nuke import knobs, matte
 from sfumato_nuke.colour import Working, working
-from sfumato_nuke.inputs import upstream
+from sfumato_nuke.fast import upstream
 from sfumato_nuke.panel import RANGES, arrows
 from sfumato_plugins.errors import wrong
 from sfumato_plugins.frames import parse_frames
@@ -22,6 +22,7 @@ from sfumato_plugins.job import Job
 from sfumato_plugins.settings import Settings, load_settings
 from sfumato_plugins.template import fill
 from sfumato_plugins.tool import Tool
+from sfumato_plugins.tools.matte import MATTE
 
 Node = Any
 DEFAULT_OUTPUT = "sfumato/{task}/{version}/{task}_{version}.####.exr"
@@ -57,7 +58,7 @@ def order(node: Node, tool: Tool) -> Order:
     space = working()
     connected = [item.name for n, item in enumerate(arrows(tool)) if upstream(node.input(n)) is not None]
     params = knobs.parameters(node, tool)
-    if tool is matte.MATTE:
+    if tool is MATTE:
         params = matte.widened(node, params, connected)
     if "device" not in params and settings.get("device"):
         params["device"] = settings.get("device")
@@ -208,7 +209,7 @@ def _files(read: Node, frames: Sequence[int]) -> Iterator[str]:
 
 def _wants(node: Node, tool: Tool, job: Job) -> str:
     values = {k: v for k, v in job.to_json().items() if k not in ("inputs", "outputs", "names")}
-    if tool is matte.MATTE:
+    if tool is MATTE:
         values["band"] = [node[name].value() for name in ("band_inward", "band_outward", "trimap_from")]
     text = json.dumps(values, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

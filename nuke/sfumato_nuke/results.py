@@ -23,6 +23,7 @@ from sfumato_plugins.frames import Pattern, format_frames
 from sfumato_plugins.job import Job
 from sfumato_plugins.template import fill, for_layer
 from sfumato_plugins.tool import Tool
+from sfumato_plugins.tools.matte import MATTE
 
 Node = Any
 ERROR_COLOUR = 0xC0392BFF
@@ -64,7 +65,7 @@ def show_frame(node: Node, tool: Tool, job: Job) -> None:
 
 
 def _form(tool: Tool, job: Job) -> int:
-    return matte.form(job.params, job.outputs[tool.main_output.name]) if tool is matte.MATTE else 0
+    return matte.form(job.params, job.outputs[tool.main_output.name]) if tool is MATTE else 0
 
 
 def _point(read: Node, path: str, frames: Sequence[int]) -> None:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
 import nuke
 
 from sfumato_nuke import inputs, knobs, results, scratch
-from sfumato_nuke.local_queue import Queue
+from sfumato_nuke.local_queue import Queue, last_words
 from sfumato_nuke.order import Order, order, preview, reserved
 from sfumato_nuke.panel import QUEUE
-from sfumato_nuke.watch import WATCH, Run
+from sfumato_nuke.watch import WATCH, Run, named_python
 from sfumato_plugins.check import problems_here
 from sfumato_plugins.engine_python import clean_environment, command
 from sfumato_plugins.errors import JobError, wrong
@@ -26,6 +26,7 @@ from sfumato_plugins.tool import Tool
 Node = Any
 SUFFIXES = {"openjd": "openjd.yaml", "opencue": "opencue.py", "tractor": "alf", "commands": "commands.txt"}
 """What a render manager's file is called; the others take a folder."""
+CHECKING = 300  # seconds that looking at every file's header may take
 
 
 def run_here(node: Node, tool: Tool) -> None:
@@ -81,14 +82,16 @@ def send_to_farm(node: Node, tool: Tool) -> str:
     path = pattern.beside(".job.json")
     replace(job, base=os.path.dirname(path), outputs=_absolute(job)).save(path)
     shutil.copyfile(script, pattern.beside(".nk"))
-    _check_there(path)
+    _check_there(path, asked)
     if os.path.isdir(folder):
         scratch.leave(asked.settings, folder, pattern.beside(".result.json"))
     target = node["farm_target"].value()
     if target != QUEUE:
         return _export(node, asked, path, target)
     options = {name: int(knobs.one(node, f"farm_{name}")) for name in ("slots", "retries", "chunk")}
-    queue = Queue(path, job, pattern, {name: value for name, value in options.items() if value or name != "slots"})
+    if not options["slots"]:
+        del options["slots"]  # the queue's own choice: the GPUs
+    queue = Queue(path, job, pattern, options, named_python(asked.settings))
     kept = folder if os.path.isdir(folder) else ""
     WATCH.follow(Run(node.fullName(), "queue", asked, job, kept, queue=queue))
     return f"{job.names.get('version', 'the job')} is in the local queue, log: {queue.log}"
@@ -142,7 +145,7 @@ def _views(job: Job, files: dict[str, str]) -> tuple[str, ...]:
     return job.views or (tuple(nuke.views()[:1]) if asks else ())
 
 
-def _check(job: Job, unrendered: Sequence[str]) -> None:
+def _check(job: Job, unrendered: Collection[str]) -> None:
     """Everything that is wrong and can be seen from here, in one list; before rendering, only what needs no files.
 
     Raises:
@@ -156,14 +159,19 @@ def _check(job: Job, unrendered: Sequence[str]) -> None:
         raise JobError(found)
 
 
-def _check_there(path: str) -> None:
+def _check_there(path: str, asked: Order) -> None:
     """What only the engine can see: headers, sizes, colour names. Waits for it; a farm would find it much later."""
-    done = subprocess.run(
-        command("check", path), env=clean_environment(os.environ), capture_output=True, text=True, timeout=300
-    )
+    line = command("check", path, python=named_python(asked.settings))
+    try:
+        done = subprocess.run(
+            line, env=clean_environment(os.environ), capture_output=True, text=True, timeout=CHECKING, check=False
+        )
+    except subprocess.TimeoutExpired:
+        what = f"checking the job's files took longer than {CHECKING} s"
+        raise wrong("", what, "is a drive asleep or very slow? send it again") from None
     if done.returncode:
-        said = done.stdout.strip() or done.stderr.strip().splitlines()[-1:] or ["the engine cannot check it"]
-        raise wrong("", said if isinstance(said, str) else said[0])
+        sentence, hint = last_words(done.stderr) or ("the engine cannot check the job", "")
+        raise wrong("", done.stdout.strip() or sentence, "" if done.stdout.strip() else hint)
 
 
 def _export(node: Node, asked: Order, path: str, target: str) -> str:
@@ -182,7 +190,7 @@ def _export(node: Node, asked: Order, path: str, target: str) -> str:
         given[name] = None if value == usual else value
     out = knobs.text(node, "farm_out") or f"{os.path.splitext(path)[0]}.{SUFFIXES.get(target, target)}"
     written = farm.export(path, target, out, options(asked.settings, given))
-    return f"written for {target}: {farm.next_step(target, written)}"
+    return f"written for {target}: {farm.next_step(target, written, path)}"
 
 
 def _absolute(job: Job) -> dict[str, str]:

@@ -18,6 +18,7 @@ from sfumato_nuke.local_queue import Queue
 from sfumato_nuke.order import Order
 from sfumato_plugins.job import Job
 from sfumato_plugins.launch import Engine
+from sfumato_plugins.settings import Settings
 
 Node = Any
 PERIOD = 0.1  # seconds between two looks
@@ -54,8 +55,7 @@ class Watch:
             NoEngine: there is none, in a sentence.
         """
         if self.engine is None:
-            named = "" if os.environ.get("SFUMATO_PYTHON") else str(run.order.settings.get("python") or "")
-            self.engine = Engine(named, host="nuke")
+            self.engine = Engine(named_python(run.order.settings), host="nuke")
         run.id = self.engine.run({**job.to_json(), **_absolute(job)})
         self.follow(run)
 
@@ -190,6 +190,11 @@ class Watch:
         skipped = sum(map(len, message.get("skipped", {}).values()))
         more = f", {skipped} frames skipped" if skipped else ""
         knobs.tell(node, "status", f"{run.job.names.get('version', 'result')}, up to date{more}")
+
+
+def named_python(settings: Settings) -> str:
+    """The engine's Python as the settings of the script's own show name it; "" leaves it to `find_python`."""
+    return "" if os.environ.get("SFUMATO_PYTHON") else str(settings.get("python") or "")
 
 
 def tell_failure(node: Node, sentence: str, hint: str = "", log: str = "") -> None:

@@ -275,6 +275,84 @@ def test_a_failure_of_the_engine_reaches_the_artist_with_its_log(session, tiny_s
     assert node["tile_color"].value() == 0
 
 
+def test_rendered_inputs_are_gone_after_a_failure_and_after_a_cancel(session, tiny_shot, script, tmp_path):
+    from sfumato_nuke.watch import WATCH
+
+    node = wired(session, tiny_shot, script, between="Grade")
+    node["matte_quality"].setValue("standard")
+    session.press(node, "run_here")
+    assert len(job_folders(tmp_path)) == 1
+    session.press(node, "cancel")
+    session.pump(lambda: not WATCH.runs)
+    assert job_folders(tmp_path) == []
+    node["output"].setValue("/proc/nowhere/{version}/m.####.exr")
+    session.press(node, "run_here")
+    session.pump(lambda: not WATCH.runs)
+    assert session.messages
+    assert job_folders(tmp_path) == []
+
+
+def test_two_nodes_are_computed_one_after_the_other(session, tiny_shot, script):
+    from sfumato_nuke.watch import WATCH
+
+    first = wired(session, tiny_shot, script)
+    session.choose("Nodes/sfumato/Matte")
+    second = session.root.node("sfumato_matte2")
+    for number in (0, 1):
+        second.setInput(number, first.input(number))
+    second["matte_quality"].setValue("preview")
+    session.save(script)
+    session.press(first, "run_here")
+    session.press(second, "run_here")
+    session.press(second, "run_here")
+    assert "is being computed already" in session.messages.pop()
+    session.pump(lambda: "1 ahead" in second["status"].value())
+    session.pump(lambda: not WATCH.runs)
+    assert first["status"].value() == second["status"].value() == "v001, up to date"
+    assert first.node("result")["file"].value() != second.node("result")["file"].value()
+
+
+def test_the_site_says_where_results_go_and_an_artists_label_stays(session, tiny_shot, script, tmp_path):
+    with open(tmp_path / "sfumato_site.toml", "a") as file:
+        file.write(
+            f'show = "ab"\noutput = "{tmp_path.as_posix()}/{{show}}/{{shot}}/{{version}}/m_{{version}}.####.exr"\n'
+        )
+    node = wired(session, tiny_shot, script)
+    node["range_from"].setValue("frames below")
+    node["frames"].setValue("1001")
+    node["label"].setValue("hair, left")
+    session.press(node, "run_here")
+    assert "{shot} has no value" in session.messages.pop()
+    node["output_shot"].setValue("010")
+    assert ran(session, node) == "v001, up to date"
+    assert (tmp_path / "ab" / "010" / "v001" / "m_v001.1001.exr").exists()
+    assert node["label"].value() == "hair, left"
+
+
+def test_the_scripts_own_ocio_config_and_working_space_travel_with_the_job(
+    session, tiny_shot, script, tmp_path, engine
+):
+    code = """
+import sys, PyOpenColorIO as o
+c = o.Config.CreateFromBuiltinConfig("cg-config-v1.0.0_aces-v1.3_ocio-v2.1")
+open(sys.argv[1], "w").write(c.serialize())
+"""
+    config = tmp_path / "show.ocio"
+    subprocess.run([engine, "-c", code, str(config)], check=True)
+    node = wired(session, tiny_shot, script)
+    for name, value in (("colorManagement", "OCIO"), ("OCIO_config", "custom"), ("workingSpaceLUT", "ACEScg")):
+        session.root[name].setValue(value)
+    session.root["customOCIOConfigPath"].setValue(str(config))
+    node["range_from"].setValue("frames below")
+    node["frames"].setValue("1001")
+    assert ran(session, node) == "v001, up to date"
+    (result,) = script.parent.rglob("*.result.json")
+    job = json.loads(result.read_text())["job"]
+    assert job["color"]["config"] == str(config)
+    assert job["color"]["plate"] == "ACEScg"
+    assert str(config) in node["inputs_told"].value()
+
+
 def test_an_engine_that_dies_is_reported_and_started_again(session, tiny_shot, script):
     from sfumato_nuke.watch import WATCH
 

@@ -311,3 +311,47 @@ def test_inputs_of_a_farms_job_stay_until_its_result_is_there(session, tmp_path)
     result.write_text("{}")
     assert scratch.sweep(load_settings()) == [str(inputs)]
     assert not inputs.exists()
+
+
+def test_a_keyed_trimap_is_handed_over_and_never_rendered(session, node, plate, tmp_path):
+    from sfumato_nuke.colour import working
+    from sfumato_nuke.inputs import look
+
+    from sfumato_plugins.errors import JobError
+    from sfumato_plugins.tools.matte import MATTE
+
+    header_only(tmp_path / "keys" / "trimap.1002.exr")
+    keys = str(tmp_path / "keys" / "trimap.####.exr")
+    node.setInput(1, session.read(keys, 1002, 1002))
+    assert look(node, MATTE, FRAMES, (), working(), None, {"trimap"}).files == {"trimap": keys}
+    node.setInput(1, session.make("Grade", session.read(keys, 1002, 1002)))
+    with pytest.raises(JobError, match="only some frames of it are meant"):
+        look(node, MATTE, FRAMES, (), working(), None, {"trimap"})
+
+
+@pytest.mark.parametrize(("there", "written"), [(["rgba.red", "rgba.alpha"], "rgba"), (["rgba.red"], "rgb")])
+def test_an_alpha_nobody_made_is_not_rendered_as_a_mask(session, node, plate, tmp_path, monkeypatch, there, written):
+    from sfumato_nuke.inputs import render
+
+    from sfumato_plugins.tools.matte import MATTE
+
+    seen = []
+    session.module._behaviours["execute"] = lambda write, *_, **__: seen.append(write["channels"].value())
+    monkeypatch.setattr("fakes.nuke_nodes.exr_channels", lambda path: there)
+    node.setInput(4, session.make("Grade", session.read(plate, 1001, 1004)))
+    render(node, MATTE, looked(node), FRAMES, (), str(tmp_path))
+    assert seen == [written]
+    assert node.node("write_garbage")["channels"].value() == "rgba"
+
+
+def test_a_script_never_saved_has_no_place_for_results(session, node, plate):
+    for number in (0, 1):
+        node.setInput(number, session.read(plate, 1001, 1004))
+    session.press(node, "run_here")
+    assert "never been saved" in session.messages[0]
+
+
+def test_a_node_whose_inside_was_changed_is_named(session, node):
+    node.node("result").setName("my_read")
+    session.press(node, "update_status")
+    assert "there is no result any more" in session.messages[0]
