@@ -9,10 +9,9 @@ from __future__ import annotations
 import os
 import sys
 
-from maya import cmds, mel
+from maya import cmds
 
 MODULE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PLUGIN = "sfumato_menu"
 
 
 def onMayaDroppedPythonFile(*_: object) -> None:
@@ -41,9 +40,12 @@ def install() -> str:
     with open(part, "w", encoding="utf-8") as file:
         file.write(module_text())
     os.replace(part, path)
-    cmds.loadPlugin(os.path.join(MODULE, "plug-ins", f"{PLUGIN}.py"), quiet=True)
-    cmds.pluginInfo(PLUGIN, edit=True, autoload=True)
-    mel.eval("savePluginPrefs")
+    scripts = os.path.join(MODULE, "scripts")
+    sys.path += [] if scripts in sys.path else [scripts]
+    from sfumato_maya import loading
+
+    cmds.pluginInfo(loading.ensure(), edit=True, autoload=True)
+    cmds.pluginInfo(savePluginPrefs=True)
     return path
 
 

@@ -74,6 +74,9 @@ def test_a_day(tmp_path, monkeypatch, engine, tiny_shot):
         # markers back out
         the_markers(maya, tmp_path)
         maya.ui.press(maya.ui.entry("sfumatoMenu", "Release GPU"))
+        with pytest.raises(RuntimeError, match="undo queue"):
+            maya.cmds.unloadPlugin("sfumato_menu")
+        maya.cmds.file(newFile=True, force=True)
         maya.cmds.unloadPlugin("sfumato_menu")
         assert not [path for path in maya.ui.elements if "sfumato" in path]
         assert maya.commands == {}

@@ -144,14 +144,16 @@ def dropped(maya):
     return maya.ui.dialogs[-1]["message"]
 
 
-def test_the_installer_writes_a_module_file_that_parses_and_loads_us_at_every_start(tmp_path):
+@pytest.mark.parametrize("suffix", ["", ".py"])
+def test_the_installer_writes_a_module_file_that_parses_and_loads_us_at_every_start(tmp_path, suffix):
     with Maya(home=tmp_path) as maya:
+        maya.plugin_suffix = suffix  # what Maya calls a Python plug-in depends on its version
         said = dropped(maya)
         assert str(tmp_path / "modules" / "sfumato.mod") in said
         (module,) = mod.parse((tmp_path / "modules" / "sfumato.mod").read_text(encoding="utf-8"))
         assert pathlib.Path(module.path) == MODULE
         assert [p.name for p in (tmp_path / "modules").iterdir()] == ["sfumato.mod"]
-        assert maya.state.autoload == {"sfumato_menu": True}
+        assert maya.state.saved_autoload == {f"sfumato_menu{suffix}": True}
         maya.idle()
         assert shown(maya)["sfumatoMenu"]
         assert "drag_sfumato_into_maya" not in sys.modules, "so that it can be dropped again"

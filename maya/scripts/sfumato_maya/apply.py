@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from maya import cmds
-
-from sfumato_maya import layers, state, write_keys
+from sfumato_maya import layers, loading, state, write_keys
 from sfumato_maya.plan import Plan, make_plan
 from sfumato_plugins.control_map import ControlMap
 from sfumato_plugins.curves import Curves
@@ -54,8 +52,7 @@ def apply(
     plan = make_plan(curves, control_map, namespace, layer=layer, start=start)
     if plan.stops and not (partial and plan.writes):
         raise JobError(plan.stops)
-    if not cmds.pluginInfo("sfumato_menu", query=True, loaded=True):
-        cmds.loadPlugin("sfumato_menu", quiet=True)
+    loading.ensure()
     with state.quiet(), state.one_undo("sfumato apply curves"):
         used = _write(plan, layer)
     names = tuple(write.name for write in plan.writes)
@@ -64,11 +61,11 @@ def apply(
 
 def _write(plan: Plan, layer: str | None) -> str:
     """The layer that was used. Nothing is left behind when it fails."""
-    names = [write.name for write in plan.writes]
+    names, plugs = [write.name for write in plan.writes], [write.plug for write in plan.writes]
     if layer is None:
-        write_keys.run(plan.times, plan.writes, names, curve_names(names))
+        write_keys.run(plan.times, plan.writes, plugs, curve_names(names))
         return ""
-    with layers.opened(layer, names) as used:
-        on_layer = [layers.plug_on(used, name) for name in names]
+    with layers.opened(layer, plugs) as used:
+        on_layer = [layers.plug_on(used, plug) for plug in plugs]
         write_keys.run(plan.times, plan.writes, on_layer, curve_names([f"{used}_{name}" for name in names]))
     return used

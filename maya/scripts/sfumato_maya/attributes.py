@@ -53,6 +53,12 @@ def find(name: str) -> om.MPlug:
         raise refuse(name, f"{node} has no attribute {attribute}", nearest(attribute, keyable(nodes[0]))) from None
 
 
+def path(plug: om.MPlug, name: str) -> str:
+    """An attribute by its node's path and its own long name, never an alias: what commands take without a doubt."""
+    node = cmds.ls(name.partition(".")[0], long=True)[0]
+    return f"{node}.{plug.partialName(includeNonMandatoryIndices=True, useLongNames=True)}"
+
+
 def keyable(node: str) -> list[str]:
     """Attributes a person would key, the aliases of a blend shape's weights among them; its weights have holes."""
     found = list(cmds.listAttr(node, keyable=True, scalar=True) or ())

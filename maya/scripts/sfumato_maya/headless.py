@@ -32,9 +32,10 @@ def main(argv: list[str]) -> int:
     maya.standalone.initialize(name="python")
     from maya import cmds
 
+    from sfumato_maya import loading
     from sfumato_plugins.errors import JobError
 
-    cmds.loadPlugin(os.path.join(os.path.dirname(os.path.dirname(HERE)), "plug-ins", "sfumato_menu.py"), quiet=True)
+    loading.ensure()
     try:
         cmds.file(args.scene, open=True, force=True)
         print(args.go(args))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Sequence
 
 import maya.api.OpenMaya as om
 from maya import cmds
 
-from sfumato_plugins.errors import Problem
+from sfumato_maya.attributes import find
+from sfumato_plugins.errors import JobError, Problem
 
 NEW = ""  # a new layer; None: no layer
 
@@ -48,10 +50,12 @@ def opened(layer: str, attributes: Sequence[str]) -> Iterator[str]:
     if made:
         layer = cmds.animLayer(layer or "sfumato", override=True)
     try:
+        covered = _animated_siblings(layer, attributes)
         for name in attributes:  # one at a time: what a command that fails half-way has done is nowhere recorded
-            if not cmds.animLayer(layer, query=True, layeredPlug=name):
+            if not plug_on(layer, name):
                 cmds.animLayer(layer, edit=True, attribute=name)
                 joined.append(name)
+        _refuse_covered(layer, covered)
         yield layer
     except Exception:
         for name in reversed(joined):
@@ -65,4 +69,25 @@ def opened(layer: str, attributes: Sequence[str]) -> Iterator[str]:
 
 def plug_on(layer: str, attribute: str) -> str:
     """Where an attribute's curve on this layer goes: the input of a blend node."""
-    return str(cmds.animLayer(layer, query=True, layeredPlug=attribute))
+    return str(cmds.animLayer(layer, query=True, layeredPlug=attribute) or "")
+
+
+def _animated_siblings(layer: str, names: Sequence[str]) -> list[str]:
+    """Animated rotations beside those that are keyed: Maya may take all three onto a layer when one joins it."""
+    beside = {f"{name[:-1]}{axis}" for name in names if re.search(r"\.rotate[XYZ]$", name) for axis in "XYZ"} - set(
+        names
+    )
+    return [name for name in sorted(beside) if find(name).isDestination and not plug_on(layer, name)]
+
+
+def _refuse_covered(layer: str, siblings: Sequence[str]) -> None:
+    """What is not keyed must not be covered.
+
+    Raises:
+        JobError: animation that nobody asked to change would be overridden.
+    """
+    hint = "let the curves or the map drive it too, or apply without a layer"
+    covered = [Problem(name, "is animated, and joins the layer with its sisters", hint) for name in siblings]
+    covered = [problem for problem in covered if plug_on(layer, problem.where)]
+    if covered:
+        raise JobError(covered)

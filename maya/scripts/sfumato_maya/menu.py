@@ -66,8 +66,8 @@ def _make_menu(window: str) -> None:
     for label, _, help, code in _entries():
         cmds.menuItem(label=label, annotation=help, command=code, sourceType="python", parent=MENU)
     cmds.menuItem(divider=True, parent=MENU)
-    release = "from sfumato_maya import work\nwork.close()"
-    help = "end the engine; what runs is stopped, finished frames are kept"
+    release = "from sfumato_maya import work\nwork.session().release()"
+    help = "end the engine and free its GPU memory, at once or when what runs is done"
     cmds.menuItem(label="Release GPU", annotation=help, command=release, sourceType="python", parent=MENU)
 
 

@@ -19,9 +19,10 @@ from sfumato_plugins.takes import on_timeline
 
 @dataclass(frozen=True)
 class Write:
-    """One attribute's keys: its name, which type of curve, and values in the API's units."""
+    """One attribute's keys: its name, the plug by its node's path, the type of curve, values in the API's units."""
 
     name: str
+    plug: str
     kind: int
     values: tuple[float, ...]
 
@@ -108,4 +109,5 @@ def _look(one: Driven, plug: om.MPlug, layer: str | None) -> tuple[Write, list[P
         notes.append(Problem(one.target, "is not keyable: its curve will not show in the channel box"))
     if not all(map(math.isfinite, held.values)):
         raise refuse(one.target, "would get values that are no numbers", "look at scale and offset in the map")
-    return Write(one.target, kind, tuple(attributes.inner(kind, value) for value in held.values)), notes
+    values = tuple(attributes.inner(kind, value) for value in held.values)
+    return Write(one.target, attributes.path(plug, one.target), kind, values), notes

@@ -73,6 +73,10 @@ class Work:
             self.tick()
             time.sleep(0.02)
 
+    def release(self) -> None:
+        """Give the GPU back: at once when idle, else when what runs is done. The next run starts a new engine."""
+        self._engine.release()
+
     def close(self) -> None:
         """End the engine and whatever runs."""
         self._rest()

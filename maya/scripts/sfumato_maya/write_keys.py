@@ -147,5 +147,5 @@ def _request(text: str, start: float | None) -> Request:
             raise JobError(plan.stops)
     except JobError as error:
         raise RuntimeError(str(error)) from None
-    names = tuple(write.name for write in plan.writes)
-    return Request(plan.times, plan.writes, names, tuple(curve_names(names).values()))
+    names = curve_names([write.name for write in plan.writes])
+    return Request(plan.times, plan.writes, tuple(write.plug for write in plan.writes), tuple(names.values()))

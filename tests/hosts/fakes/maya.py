@@ -10,6 +10,7 @@ Every call is checked against the table of host calls; off the main thread it ra
 compare a scene before and after.
 """
 
+import os
 import pathlib
 import re
 import sys
@@ -35,7 +36,7 @@ class State:
     def __init__(self):
         self.autokey, self.evaluation, self.cycles, self.suspended = True, "parallel", True, False
         self.playback, self.autoload, self.colour = (1001.0, 1100.0), {}, (False, "")
-        self.scene_name, self.saved = "", []
+        self.scene_name, self.saved, self.saved_autoload = "", [], {}
 
 
 class Maya:
@@ -46,7 +47,7 @@ class Maya:
         self.scene, self.queue, self.state, self.ui = Scene(), Queue(), State(), Interface()
         self.layers = Layers(self)
         self.plugins, self.plugin_path, self.commands, self.callbacks = {}, [], {}, {}
-        self.first = lambda: None
+        self.first, self.plugin_suffix = lambda: None, ""
         self.deferred, self.timers, self.said, self.scenes, self.result = [], [], [], {}, None
         self.commands_of_scene = Commands(self)
         self.behaviours = {**strict.vars_of(self.commands_of_scene), **self.ui.behaviours()}
@@ -74,7 +75,7 @@ class Maya:
         return self
 
     def __enter__(self):
-        self._path = list(sys.path)
+        self._path, self._environ = list(sys.path), dict(os.environ)
         self._installed = strict.installed(self.modules)
         self._installed.__enter__()
         maya_session.begin(self)
@@ -83,12 +84,15 @@ class Maya:
 
     def __exit__(self, *error):
         try:
+            self.queue.done, self.queue.undone = [], []
             for name in tuple(self.plugins):
                 self.unload_plugin(name)
         finally:
             maya_session.end()
             self._installed.__exit__(*error)
             sys.path[:] = self._path
+            os.environ.pop("MAYA_PLUG_IN_PATH", None)
+            os.environ.update({k: v for k, v in self._environ.items() if k == "MAYA_PLUG_IN_PATH"})
 
     # the application
 
@@ -104,18 +108,25 @@ class Maya:
 
     def load_plugin(self, name):
         path = pathlib.Path(name)
+        folders = [*self.plugin_path, *map(pathlib.Path, os.environ.get("MAYA_PLUG_IN_PATH", "").split(os.pathsep))]
         if not path.is_file():
-            path = next((p for folder in self.plugin_path for p in folder.glob(f"{path.stem}.py")), None)
+            path = next((p for folder in folders for p in folder.glob(f"{path.stem}.py")), None)
         if path is None:
             raise RuntimeError(f"Plug-in, {name!r}, was not found on MAYA_PLUG_IN_PATH.")
-        if path.stem not in self.plugins:
+        name = path.stem + self.plugin_suffix
+        if name not in self.plugins:
             plugin = maya_plugins.Plugin(path)
             plugin.module.initializePlugin(plugin)
-            self.plugins[plugin.name] = plugin
-        return path.stem
+            self.plugins[name] = plugin
+        return name
 
     def unload_plugin(self, name):
-        self.plugins.pop(name).module.uninitializePlugin(types.SimpleNamespace(name=name, path=pathlib.Path(name)))
+        name = name if name in self.plugins else name + self.plugin_suffix
+        used = [command for command in self.commands if self.queue.uses(command)]
+        if used:
+            raise RuntimeError(f"Plug-in '{name}' cannot be unloaded: the undo queue holds {used[0]}")
+        self.plugins[name].module.uninitializePlugin(types.SimpleNamespace(name=name, path=pathlib.Path(name)))
+        del self.plugins[name]
         return name
 
     def idle(self):
@@ -132,8 +143,6 @@ class Maya:
         asked = re.fullmatch(r"\$\w+ = (\$\w+)", text)
         if asked:
             return variables[asked[1]]
-        if text == "savePluginPrefs":
-            return None
         raise NotImplementedError(f"MEL: {text}")
 
     def undo_name(self):

@@ -18,6 +18,9 @@ class MPlug:
     def name(self):
         return f"{scene().shown(self._attr.node)}.{self._attr.name}"
 
+    def partialName(self, includeNonMandatoryIndices=False, useLongNames=False):
+        return self._attr.name if useLongNames else self._attr.short
+
     def node(self):
         return MObject(self._attr.node)
 

@@ -226,11 +226,14 @@ class Commands:
     def unloadPlugin(self, name):
         return [self.maya.unload_plugin(name)]
 
-    def pluginInfo(self, name, query=False, loaded=False, edit=False, autoload=None):
+    def pluginInfo(self, name=None, query=False, listPlugins=False, edit=False, autoload=None, savePluginPrefs=False):
         if edit:
+            if name not in self.maya.plugins:
+                raise RuntimeError(f"Plug-in '{name}' not found")
             self.state.autoload[name] = autoload
-            return None
-        return name in self.maya.plugins
+        if savePluginPrefs:
+            self.state.saved_autoload = dict(self.state.autoload)
+        return list(self.maya.plugins) or None
 
     def internalVar(self, userAppDir=False):
         return f"{self.maya.home}/"
@@ -238,11 +241,12 @@ class Commands:
     def colorManagementPrefs(self, query=False, cmEnabled=False, configFilePath=False):
         return self.state.colour[0 if cmEnabled else 1]
 
-    def file(self, name=None, open=False, force=False, rename=None, save=False, type=None):
-        if open:
-            if name not in self.maya.scenes:
-                raise RuntimeError(f"File not found: {name}")
+    def file(self, name=None, open=False, newFile=False, force=False, rename=None, save=False, type=None):
+        if open and name not in self.maya.scenes:
+            raise RuntimeError(f"File not found: {name}")
+        if open or newFile:
             self.scene.nodes, self.scene.selection, self.queue.done, self.queue.undone = (), (), [], []
+        if open:
             self.maya.scenes[name]()
             return name
         if rename:

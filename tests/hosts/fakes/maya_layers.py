@@ -14,6 +14,7 @@ class Layers:
 
     def __init__(self, maya):
         self.maya, self.scene = maya, maya.scene
+        self.rotations_together = False  # as some versions do: one rotation brings its sisters
 
     def command(self, *args, query=False, edit=False, **flags):
         if query:
@@ -47,7 +48,8 @@ class Layers:
         for flag, value in flags.items():
             if flag == "attribute":
                 for name in [value] if isinstance(value, str) else value:
-                    self.join(edits, layer, name)
+                    for one in self.brought(name):
+                        self.join(edits, layer, one)
             elif flag == "removeAttribute":
                 for name in [value] if isinstance(value, str) else value:
                     self.leave(edits, layer, self.plug(name))
@@ -58,6 +60,10 @@ class Layers:
                 edits.swap(layer, "extra", {**layer.extra, flag: value})
             else:
                 raise NotImplementedError(f"animLayer {flag}")
+
+    def brought(self, name):
+        together = self.rotations_together and name[:-1].endswith(".rotate")
+        return [name[:-1] + axis for axis in "XYZ"] if together else [name]
 
     def plug(self, name):
         attr = self.scene.attr(name)

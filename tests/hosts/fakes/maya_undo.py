@@ -42,14 +42,18 @@ class Queue:
         self.recording, self.depth, self.replaying = True, 0, False
         self.chunk = None
 
+    def uses(self, name):
+        """Whether a step of the queue, undone or not, belongs to this command."""
+        return any(step[2] == name for _, steps in self.done + self.undone for step in steps)
+
     def record(self, name, undo, redo):
         if self.replaying or not self.recording:
             return
         self.undone.clear()
         if self.chunk is not None:
-            self.chunk[1].append((undo, redo))
+            self.chunk[1].append((undo, redo, name))
         else:
-            self.done.append((name, [(undo, redo)]))
+            self.done.append((name, [(undo, redo, name)]))
 
     @contextlib.contextmanager
     def command(self, name):
