@@ -151,6 +151,11 @@ def reserved(order: Order) -> Job:
     return replace(job, names={**job.names, "version": fill(same).names["version"]})
 
 
+def absolute(job: Job) -> dict[str, str]:
+    """Outputs from the root on: the engine's current folder is not the script's."""
+    return {name: os.path.join(job.base, text).replace("\\", "/") for name, text in job.outputs.items()}
+
+
 def preview(order: Order, frame: int) -> Job:
     """The job of one frame, as fast as it goes; beside the versions, never one of them."""
     job = order.job

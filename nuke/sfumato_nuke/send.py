@@ -13,7 +13,7 @@ import nuke
 
 from sfumato_nuke import inputs, knobs, results, scratch
 from sfumato_nuke.local_queue import Queue, last_words
-from sfumato_nuke.order import Order, order, preview, reserved
+from sfumato_nuke.order import Order, absolute, order, preview, reserved
 from sfumato_nuke.panel import QUEUE
 from sfumato_nuke.watch import WATCH, Run, named_python
 from sfumato_plugins.check import problems_here
@@ -37,10 +37,13 @@ def run_here(node: Node, tool: Tool) -> None:
     """
     _free(node)
     asked = order(node, tool)
-    job, folder = _with_inputs(node, asked, reserved(asked))
+    found = _looked(node, asked, asked.job)
+    job = reserved(asked)
+    folder = scratch.new(asked.settings, tool.name) if found.render else ""
     try:
+        job = _with_inputs(node, asked, job, found, folder)
         results.remember(tool, job, asked)
-        _start(node, Run(node.fullName(), "result", asked, job, folder), job)
+        _start(node, Run(node, "result", asked, job, folder), job)
     except BaseException:
         scratch.remove(folder)
         raise
@@ -54,10 +57,12 @@ def solve_frame(node: Node, tool: Tool) -> None:
     """
     _free(node)
     asked = order(node, tool)
-    job = preview(asked, nuke.frame())
-    job, folder = _with_inputs(node, asked, job, viewer_region())
+    job, region = preview(asked, nuke.frame()), viewer_region()
+    found = _looked(node, asked, job, region)
+    folder = scratch.new(asked.settings, tool.name) if found.render else ""
     try:
-        _start(node, Run(node.fullName(), "frame", asked, job, folder), job)
+        job = _with_inputs(node, asked, job, found, folder, region)
+        _start(node, Run(node, "frame", asked, job, folder), job)
     except BaseException:
         scratch.remove(folder)
         raise
@@ -68,32 +73,51 @@ def send_to_farm(node: Node, tool: Tool) -> str:
 
     Raises:
         JobError: also when the script has unsaved changes: the copy that goes along would not be what was sent.
+        NoEngine, inputs.Cancelled: with a sentence.
     """
     script = nuke.root().name()
     if nuke.root().modified() or not os.path.isfile(script):
         raise wrong("", "the script has changes that are not saved", "save it, then send again: a copy goes along")
     _free(node)
     asked = order(node, tool)
+    found = _looked(node, asked, asked.job)
     job = reserved(asked)
     pattern = results.pattern_of(tool, job)
-    folder = pattern.beside(".inputs")
-    job, _ = _with_inputs(node, asked, job, keep=folder)
-    results.remember(tool, job, asked)
+    folder = pattern.beside(".inputs") if found.render else ""
+    try:
+        job = _with_inputs(node, asked, job, found, folder)
+        path = _job_file(script, tool, job, asked)
+        if node["farm_target"].value() != QUEUE:
+            said = _export(node, asked, path, node["farm_target"].value())
+        else:
+            said = _queue(node, asked, job, path, folder)
+    except BaseException:
+        scratch.remove(folder)
+        raise
+    if folder:
+        scratch.leave(asked.settings, folder, pattern.beside(".result.json"))
+    return said
+
+
+def _job_file(script: str, tool: Tool, job: Job, asked: Order) -> str:
+    """Lay the job and a copy of the script beside the result, and have the engine look at it."""
+    pattern = results.pattern_of(tool, job)
     path = pattern.beside(".job.json")
-    replace(job, base=os.path.dirname(path), outputs=_absolute(job)).save(path)
+    results.remember(tool, job, asked)
+    replace(job, base=os.path.dirname(path), outputs=absolute(job)).save(path)
     shutil.copyfile(script, pattern.beside(".nk"))
     _check_there(path, asked)
-    if os.path.isdir(folder):
-        scratch.leave(asked.settings, folder, pattern.beside(".result.json"))
-    target = node["farm_target"].value()
-    if target != QUEUE:
-        return _export(node, asked, path, target)
+    return path
+
+
+def _queue(node: Node, asked: Order, job: Job, path: str, folder: str) -> str:
     options = {name: int(knobs.one(node, f"farm_{name}")) for name in ("slots", "retries", "chunk")}
     if not options["slots"]:
         del options["slots"]  # the queue's own choice: the GPUs
-    queue = Queue(path, job, pattern, options, named_python(asked.settings))
-    kept = folder if os.path.isdir(folder) else ""
-    WATCH.follow(Run(node.fullName(), "queue", asked, job, kept, queue=queue))
+    if folder:
+        os.chmod(folder, 0o700)  # no other user's machine reads it
+    queue = Queue(path, job, results.pattern_of(asked.tool, job), options, named_python(asked.settings))
+    WATCH.follow(Run(node, "queue", asked, job, folder, queue=queue))
     return f"{job.names.get('version', 'the job')} is in the local queue, log: {queue.log}"
 
 
@@ -109,34 +133,28 @@ def _free(node: Node) -> None:
         raise wrong("", f"{node.name()} is being computed already", "press Cancel first, or wait for it")
 
 
-def _with_inputs(
-    node: Node, asked: Order, job: Job, region: inputs.Box | None = None, keep: str = ""
-) -> tuple[Job, str]:
-    """The job with its inputs as files, and the folder of those that were rendered ("" for none).
+def _looked(node: Node, asked: Order, job: Job, region: inputs.Box | None = None) -> inputs.Handover:
+    """What each arrow gives; told in the Info tab. Nothing is rendered or reserved before all is well.
 
-    keep: A folder for rendered inputs that others read and that stays until the result is there.
+    Raises:
+        JobError: everything that is wrong so far.
     """
     found = inputs.look(node, asked.tool, job.shot, job.views, asked.space, region, asked.tool.sparse(job))
     knobs.tell(node, "inputs_told", "\n".join([*found.told, f"colour: {asked.space.told}"]))
-    _check(
-        replace(job, inputs={**found.files, **dict.fromkeys(found.render, asked.tool.main_input.name)}), found.render
-    )
-    folder = ""
+    _check(replace(job, inputs={**found.files, **dict.fromkeys(found.render, "to be rendered")}), found.render)
+    return found
+
+
+def _with_inputs(
+    node: Node, asked: Order, job: Job, found: inputs.Handover, folder: str, region: inputs.Box | None = None
+) -> Job:
+    """The job with all its inputs as files; those that have to be are rendered into the folder."""
     if found.render:
-        folder = keep or scratch.new(asked.settings, f"{asked.tool.name}")
         os.makedirs(folder, exist_ok=True)
-        try:
-            inputs.render(node, asked.tool, found, job.shot, job.views, folder, region)
-        except BaseException:
-            scratch.remove(folder)
-            raise
+        inputs.render(node, asked.tool, found, job.shot, job.views, folder, region)
     job = replace(job, inputs=found.files, views=_views(job, found.files))
-    try:
-        _check(job, ())
-    except JobError:
-        scratch.remove(folder)
-        raise
-    return job, folder
+    _check(job, ())
+    return job
 
 
 def _views(job: Job, files: dict[str, str]) -> tuple[str, ...]:
@@ -191,10 +209,6 @@ def _export(node: Node, asked: Order, path: str, target: str) -> str:
     out = knobs.text(node, "farm_out") or f"{os.path.splitext(path)[0]}.{SUFFIXES.get(target, target)}"
     written = farm.export(path, target, out, options(asked.settings, given))
     return f"written for {target}: {farm.next_step(target, written, path)}"
-
-
-def _absolute(job: Job) -> dict[str, str]:
-    return {name: os.path.join(job.base, text).replace("\\", "/") for name, text in job.outputs.items()}
 
 
 def viewer_region() -> inputs.Box | None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Callable
 
 import nuke
 
 from sfumato_nuke import knobs, results, scratch
 from sfumato_nuke.local_queue import Queue
-from sfumato_nuke.order import Order
+from sfumato_nuke.order import Order, absolute
 from sfumato_plugins.job import Job
 from sfumato_plugins.launch import Engine
 from sfumato_plugins.settings import Settings
@@ -26,9 +26,13 @@ PERIOD = 0.1  # seconds between two looks
 
 @dataclass
 class Run:
-    """One job of one node. `kind`: result, frame or queue. `inputs`: the folder of rendered inputs, "" for none."""
+    """One job of one node. `kind`: result, frame or queue. `inputs`: the folder of rendered inputs, "" for none.
 
-    node: str
+    The node may be renamed meanwhile; deleted, or in a script that is no longer open, it is None in `alive`. The run
+    goes on all the same: its result is on disk, and Nuke's bar still cancels it.
+    """
+
+    node: Node
     kind: str
     order: Order
     job: Job
@@ -36,8 +40,17 @@ class Run:
     id: str = ""
     queue: Queue | None = None
     bar: Any = None
+    name: str = ""
     told: str = ""
     frames: list[int] = field(default_factory=list)
+
+    def alive(self) -> Node:
+        """The node, None if it is gone."""
+        try:
+            self.name = self.node.fullName()
+        except ValueError:  # its Python object has lost it
+            return None
+        return self.node
 
 
 class Watch:
@@ -56,20 +69,21 @@ class Watch:
         """
         if self.engine is None:
             self.engine = Engine(named_python(run.order.settings), host="nuke")
-        run.id = self.engine.run({**job.to_json(), **_absolute(job)})
+        run.id = self.engine.run({**job.to_json(), "outputs": absolute(job)})
         self.follow(run)
 
     def follow(self, run: Run) -> None:
         """Look after a run until it ended."""
+        run.alive()
         if nuke.GUI:
-            run.bar = nuke.ProgressTask(run.node)
+            run.bar = nuke.ProgressTask(run.name)
             run.bar.setMessage("starting")
         self.runs.append(run)
         self._tick_on()
 
     def of(self, node: Node) -> list[Run]:
         """The runs of a node."""
-        return [run for run in self.runs if run.node == node.fullName()]
+        return [run for run in self.runs if run.alive() is not None and run.name == node.fullName()]
 
     def cancel(self, run: Run) -> None:
         """Ask a run to stop; a message tells when it did."""
@@ -97,18 +111,22 @@ class Watch:
 
     def look(self) -> None:
         """One look, from the timer: never raises."""
-        try:
-            for message in self.engine.poll() if self.engine is not None else ():
-                self._hear(message)
-            for run in list(self.runs):
-                for message in run.queue.poll() if run.queue is not None else ():
-                    self._on(run, message)
-                if run in self.runs and run.bar is not None and run.bar.isCancelled():
-                    self.cancel(run)
-        except Exception as error:  # a timer that raises would do so ten times a second
-            nuke.tprint(f"sfumato: {type(error).__name__}: {error}")
+        for message in self.engine.poll() if self.engine is not None else ():
+            self._safely(self._hear, message)
+        for run in list(self.runs):
+            for message in run.queue.poll() if run.queue is not None else ():
+                self._safely(self._on, run, message)
+            if run in self.runs and run.bar is not None and run.bar.isCancelled():
+                self._safely(self.cancel, run)
         if not self.runs and self._timer is not None:
             self._timer.stop()
+
+    def _safely(self, do: Callable[..., None], *given: Any) -> None:
+        """A timer that raises would do so ten times a second, and what came after would be lost."""
+        try:
+            do(*given)
+        except Exception as error:
+            nuke.tprint(f"sfumato: {type(error).__name__}: {error}")
 
     def _tick_on(self) -> None:
         if not nuke.GUI:
@@ -125,16 +143,13 @@ class Watch:
             nuke.tprint(f"sfumato: {message['sentence']} (log: {message.get('log', '')})")
 
     def _on(self, run: Run, message: dict[str, Any]) -> None:
-        event = message["event"]
-        node = nuke.toNode(run.node)
-        if node is None and event not in ("done", "failed", "cancelled"):
-            return self.cancel(run)  # deleted, renamed or another script: nobody waits for it any more
+        event, node = message["event"], run.alive()
         if event == "progress":
             self._progress(run, node, message)
         elif event == "frame":
             self._frame(run, node, message)
         elif event == "note":
-            nuke.tprint(f"{run.node}: {message['text']}")
+            nuke.tprint(f"{run.name}: {message['text']}")
             self._say(run, node, message["text"])
         elif event == "accepted" and message.get("ahead"):
             self._say(run, node, f"waiting, {message['ahead']} ahead")
@@ -147,20 +162,23 @@ class Watch:
         if words == run.told:
             return
         if not nuke.GUI and words.partition(",")[0] != run.told.partition(",")[0]:
-            nuke.tprint(f"{run.node}: {words}")
+            nuke.tprint(f"{run.name}: {words}")
         run.told = words
         if run.bar is not None:
             run.bar.setProgress(int(message["share"] * 100))
         self._say(run, node, words)
 
     def _say(self, run: Run, node: Node, words: str) -> None:
-        knobs.tell(node, "status", f"{run.job.names.get('version', 'this frame')}: {words}")
+        if node is not None:
+            knobs.tell(node, "status", f"{run.job.names.get('version', 'this frame')}: {words}")
         if run.bar is not None:
             run.bar.setMessage(words)
 
     def _frame(self, run: Run, node: Node, message: dict[str, Any]) -> None:
         """The very first result is shown as it cooks; later ones when they are complete, so that comp stays whole."""
         run.frames.append(message["frame"])
+        if node is None:
+            return
         if run.kind != "frame" and (not node["has_result"].value() or _shows(node, run)):
             results.show(node, run.order.tool, run.job)
 
@@ -169,6 +187,7 @@ class Watch:
         run.bar = None  # Nuke takes the bar away with the last reference to it
         scratch.remove(run.inputs)
         if node is None:
+            nuke.tprint(f"{run.name}: {message.get('sentence') or 'done'}; its node is not in the open script")
             return
         if message["event"] == "done":
             return self._done(run, node, message)
@@ -214,11 +233,6 @@ def spoken(seconds: float) -> str:
 
 def _shows(node: Node, run: Run) -> bool:
     return bool(run.job.names.get("version")) and node["result_version"].value() == run.job.names["version"]
-
-
-def _absolute(job: Job) -> dict[str, Any]:
-    """Outputs from the root on: the engine's current folder is not the script's."""
-    return {"outputs": {name: os.path.join(job.base, text).replace("\\", "/") for name, text in job.outputs.items()}}
 
 
 def _timer(call: Any) -> Any:

@@ -390,17 +390,37 @@ def test_no_button_ever_raises(session, tiny_shot, script, button, monkeypatch):
     assert "1 / 0" in pathlib.Path(log).read_text()
 
 
-def test_a_node_deleted_while_it_is_computed_stops_the_run(session, tiny_shot, script, tmp_path):
+def test_a_node_renamed_while_it_is_computed_gets_its_result(session, tiny_shot, script):
     from sfumato_nuke.watch import WATCH
 
     node = wired(session, tiny_shot, script)
-    node["matte_quality"].setValue("standard")
     session.press(node, "run_here")
-    session.pump(lambda: "%" in node["status"].value())
+    node.setName("hair")
+    session.pump(lambda: not WATCH.runs)
+    assert node["status"].value() == "v001, up to date"
+
+
+def test_a_node_deleted_while_it_is_computed_leaves_a_whole_version(session, tiny_shot, script, tmp_path):
+    from sfumato_nuke.watch import WATCH
+
+    node = wired(session, tiny_shot, script, between="Grade")
+    session.press(node, "run_here")
     session.root._nodes.remove(node)
     session.pump(lambda: not WATCH.runs)
-    assert not WATCH.engine.busy
-    assert not any("Traceback" in line or "Error" in line for line in session.printed)
+    assert list(script.parent.rglob("*_v001.result.json"))
+    assert job_folders(tmp_path) == []
+    assert "not in the open script" in session.printed[-1]
+    assert not any("Error" in line for line in session.printed)
+
+
+def test_a_request_that_is_wrong_reserves_no_version(session, tiny_shot, script):
+    node = wired(session, tiny_shot, script)
+    node.setInput(1, None)
+    for button in ("run_here", "send_to_farm"):
+        session.save(script)
+        session.press(node, button)
+        assert session.messages.pop()
+    assert not list(script.parent.rglob("v001"))
 
 
 def test_release_gpu_ends_the_engine(session, tiny_shot, script):
