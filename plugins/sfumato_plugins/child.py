@@ -37,6 +37,7 @@ class Child:
         self._out: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._silent_since = 0.0  # its end of the pipe is closed
         self._exited = 0.0
+        self._killed = False
         for carry in (self._read, self._write):
             threading.Thread(target=carry, name="sfumato-pipe", daemon=True).start()
 
@@ -100,6 +101,9 @@ class Child:
 
     def kill(self) -> None:
         """End it and all it started, at once."""
+        if self._killed:
+            return
+        self._killed = True
         if WINDOWS:
             command = ["taskkill", "/F", "/T", "/PID", str(self.pid)]
             with contextlib.suppress(OSError):
@@ -113,6 +117,12 @@ class Child:
         if not WINDOWS and self.code is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, number)
+
+    def sweep(self) -> None:
+        """End what it started and left behind when it ended."""
+        if not WINDOWS and self.code is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
 
     def wait(self, seconds: float) -> bool:
         """Wait for it to exit; False if it has not."""

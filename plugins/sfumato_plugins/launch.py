@@ -238,6 +238,7 @@ class Engine:
         """The engine has ended: whatever it was asked and did not answer gets its last message now."""
         child, self._child = self._child, None
         assert child is not None
+        child.sweep()
         for line in child.heard():
             self._hear(line)
         if self._given_up:

@@ -81,6 +81,8 @@ class Worker:
         self._lock = threading.Lock()
         self._todo: queue.SimpleQueue[tuple[Request, Talker] | None] = queue.SimpleQueue()
         self._jobs: dict[str, Talker] = {}
+        self._current = ""
+        self._choosing = threading.Lock()  # between a job's beginning and its being cancelled
         self._resting = threading.Event()
         self._resting.set()
         self._released = False
@@ -123,8 +125,7 @@ class Worker:
         if op == "run":
             self._run(message, id)
         elif op == "cancel":
-            if id in self._jobs:
-                self._jobs[id].stopped = "the artist"
+            self._cancel(id)
         elif op == "ping":
             self.say("pong", id=id)
         elif op == "hello":
@@ -147,6 +148,24 @@ class Worker:
         self.say("accepted", id=id, ahead=ahead)
         self._todo.put((message, self._jobs[id]))
 
+    def _cancel(self, id: str) -> None:
+        """What is computed stops between two steps; what waits is forgotten at once."""
+        with self._choosing:
+            talker = self._jobs.get(id)
+            if talker is None:
+                return
+            talker.stopped = "the artist"
+            if id == self._current:
+                return
+            del self._jobs[id]
+        self.say("cancelled", id=id, sentence="stopped by the artist before it began")
+
+    def _begins(self, id: str) -> bool:
+        """A job's turn has come; False if it was cancelled meanwhile."""
+        with self._choosing:
+            self._current = id
+            return id in self._jobs
+
     def _refuse(self, id: str, sentence: str, hint: str = "") -> None:
         self.say("failed", id=id, kind="request", sentence=sentence, hint=hint, log="")
 
@@ -160,8 +179,9 @@ class Worker:
                 item = None
             if item is not None:
                 self._resting.clear()
-                self._do(*item)
-                gpu.rest()
+                if self._begins(item[1].id):
+                    self._do(*item)
+                    gpu.rest()
                 self._resting.set()
                 rested = time.monotonic()
             elif self._time_to_leave(time.monotonic() - rested):

@@ -227,7 +227,7 @@ def test_a_file_that_outgrows_the_users_limit_is_told(open_engine, heard, tiny, 
 def test_a_matte_that_runs_out_of_memory_is_told(open_engine, heard, tiny, tmp_path):
     """The address space ends while torch computes: the plate is large and the limit is what was used before it."""
     limit = """
-from sfumato.matte import solve
+import sfumato.matte.solve as solve
 whole = solve.solve_classical
 def solve_classical(*given, **more):
     import resource, torch

@@ -251,6 +251,29 @@ def test_a_job_that_does_not_stop_is_ended_by_force_with_all_it_started(open_eng
     told.until("done")
 
 
+def test_what_a_crashed_engine_had_started_is_ended_too(open_engine, heard):
+    engine = open_engine()
+    engine.run(standing.job("child", dies=True))
+    told = heard(engine)
+    child = told.until("note", starts="child")["text"].split()[1]
+    told.until("failed")
+    end = time.monotonic() + 5
+    while not gone(child):
+        assert time.monotonic() < end
+
+
+def test_cancelling_a_job_that_waits_does_not_touch_the_one_that_runs(open_engine, heard, monkeypatch):
+    monkeypatch.setattr(launch, "SOFT", 0.2)
+    monkeypatch.setattr(launch, "HARD", 0.5)
+    engine = open_engine()
+    first, second = engine.run(standing.job("steps", steps=150)), engine.run(standing.job("nothing"))
+    told = heard(engine)
+    told.until("progress")
+    engine.cancel(second)
+    told.until("cancelled", id=second)
+    told.until("done", id=first)
+
+
 def gone(pid):
     """The process has ended, whether or not anybody asked how."""
     try:

@@ -165,6 +165,17 @@ def test_a_job_stops_between_two_steps_and_a_waiting_one_before_it_begins(worker
     assert one.next("done")["id"] == "again"
 
 
+def test_a_job_that_waits_is_cancelled_at_once_whatever_runs(worker):
+    one = worker()
+    one.run("now", "stuck")
+    one.run("later", "nothing")
+    one.next("note")
+    one.say({"op": "cancel", "id": "later"})
+    assert one.next("cancelled")["id"] == "later"
+    one.say({"op": "ping", "id": "p"})
+    assert one.next("pong")["id"] == "p"
+
+
 def test_what_libraries_and_children_say_reaches_the_log_and_not_the_host(worker):
     one = worker()
     one.run("j", "chatter")

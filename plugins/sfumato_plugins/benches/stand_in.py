@@ -116,6 +116,9 @@ def _chatter(params: Mapping[str, Any], teller: Teller) -> None:
 def _with_child(params: Mapping[str, Any], teller: Teller) -> None:
     child = subprocess.Popen(["sleep", "1000"])
     teller.say(f"child {child.pid}")
+    if params.get("dies"):
+        time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(1000)
 
 
