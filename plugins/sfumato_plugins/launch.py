@@ -19,14 +19,15 @@ from sfumato_plugins.asked import Asked, with_colour
 from sfumato_plugins.autopsy import Death, cause, nonsense
 from sfumato_plugins.child import Child
 from sfumato_plugins.engine_python import HINT, Found, NoEngine, clean_environment, find_python, here, kept_names
+from sfumato_plugins.patience import Patience
 
 __all__ = ["Engine", "NoEngine"]
 
 SOFT = 5.0  # seconds after a cancel: SIGTERM
 HARD = 10.0  # seconds after a cancel: SIGKILL
-TO_END = 5.0  # seconds an engine that has hung up may take to exit
-BEAT = 5.0  # seconds between pings while it works
 LOOK_AT_LOG = 10.0  # seconds between looks at the log's size
+TO_END = 5.0  # seconds an engine that has hung up may take to exit
+BEAT = "beat"  # the id of pings that ask for a sign of life; their answers are not the host's
 LAST = ("done", "failed", "cancelled")
 
 
@@ -58,15 +59,14 @@ class Engine:
         self.log = ""
         self._python, self._host, self._log_folder, self._idle = python, host, log_folder, idle
         self._environ = environ
-        self._patience, self._silence = patience, silence
+        self._patience = Patience(patience, silence)
         self._child: Child | None = None
         self._found = Found("", "")
         self._greeted = False
         self._asked: dict[str, Asked] = {}
         self._messages: list[dict[str, Any]] = []
         self._given_up = False
-        self._started = self._last_poll = self._last_ping = self._last_look = 0.0
-        self._unanswered: float | None = None  # since when a ping has been
+        self._last_look = 0.0
 
     @property
     def alive(self) -> bool:
@@ -106,8 +106,7 @@ class Engine:
         finally:
             os.close(handle)
         self._greeted = self._given_up = False
-        self._unanswered = None
-        self._started = self._last_poll = self._last_ping = self._last_look = time.monotonic()
+        self._patience.begin()
 
     def run(self, job: str | Mapping[str, Any], *, frames: str = "", force: bool = False, mixed: bool = False) -> str:
         """Ask for a job; one that is asked for while another is computed comes after it.
@@ -158,8 +157,9 @@ class Engine:
             self._bury()
         if self._child is not None:
             self._climb()
-            self._lose_patience()
-        self._last_poll = time.monotonic()
+        if self._child is not None:
+            self._watch()
+        self._patience.polled()
         found, self._messages = self._messages, []
         return found
 
@@ -186,7 +186,7 @@ class Engine:
     def _hear(self, line: bytes) -> None:
         if self._given_up:
             return
-        self._unanswered = None
+        self._patience.heard()
         try:
             message = wire.decode(line)
         except wire.NotAMessage:
@@ -197,7 +197,7 @@ class Engine:
         if event == "hello":
             return self._greet(message)
         id = message.get("id")
-        if event == "pong" and id == "beat":
+        if event == "pong" and id == BEAT:
             return
         if event == "accepted" and id in self._asked:
             self._asked[id].accepted = True
@@ -282,27 +282,15 @@ class Engine:
                 self._child.terminate()
         if self._child.hung_up > TO_END:
             self._child.kill()
-
-    def _lose_patience(self) -> None:
-        assert self._child is not None
-        now = time.monotonic()
         if now - self._last_look > LOOK_AT_LOG:
             self._last_look = now
             logs.trim(self.log)
-        if not self._greeted and now - self._started > self._patience:
-            what = f"{self._found.path} ({self._found.why}) has not answered for {self._patience:g} s"
-            self._give_up(Death("timeout", what, "is its disk slow, or is it not the Python sfumato is in?"))
-        elif self._greeted and self._asked:
-            self._listen_for_life(now)
 
-    def _listen_for_life(self, now: float) -> None:
-        """Ask a working engine for a sign of life. A host that did not look for a while itself starts to count anew."""
-        if now - self._last_poll > 1:
-            self._unanswered = None
-        if now - self._last_ping > min(BEAT, self._silence / 4):
-            self._last_ping = now
-            self._unanswered = self._unanswered or now
-            self._say({"op": "ping", "id": "beat"})
-        if self._unanswered is not None and now - self._unanswered > self._silence:
-            what = f"the engine has said nothing for {self._silence:g} s and was ended"
-            self._give_up(Death("timeout", what, "run again: finished frames are kept"))
+    def _watch(self) -> None:
+        """Ask a working engine for signs of life, and give up one that gives none."""
+        assert self._child is not None
+        late = self._patience.lost(self._greeted, self.busy, f"{self._found.path} ({self._found.why})")
+        if late:
+            self._give_up(late)
+        elif self._patience.asks(self._greeted and self.busy):
+            self._say({"op": "ping", "id": BEAT})

@@ -1,16 +1,12 @@
 """`sfumato worker`: the engine side of the pipe. Says hello before torch is imported, then computes one job at a time.
 
-    host --stdin--> reader thread --jobs--> main thread --stdout--> host
-
-The pipe to the host is kept away from everybody else: stdin and stdout are duplicated, file descriptor 0 then reads
-nothing and 1 is the log, so neither a library's print nor a child's echo can reach the host.
+host --stdin--> reader thread --jobs--> main thread --stdout--> host
 """
 
 from __future__ import annotations
 
 import contextlib
 import faulthandler
-import io
 import os
 import queue
 import signal
@@ -23,6 +19,7 @@ from typing import Any, BinaryIO
 
 from sfumato_plugins import gpu, wire
 from sfumato_plugins.failure import failure
+from sfumato_plugins.pipes import take_pipes
 from sfumato_plugins.request import Compute, Request, Talker, computing
 from sfumato_plugins.stopping import leave
 
@@ -33,7 +30,7 @@ LOOK = 0.5  # seconds between looks at the parent, and at who wants the GPU
 
 def main(host: str = "", idle: float = 120.0, compute: Compute | None = None) -> int:
     """Serve a host until it says quit, goes away, or the GPU has not been used for `idle` seconds."""
-    inward, outward = _take_pipes()
+    inward, outward = take_pipes()
     faulthandler.enable()  # where it was, in the log, if it crashes
     worker = Worker(outward, compute or computing(host), idle)
     signal.signal(signal.SIGTERM, worker.told_to_stop)
@@ -44,31 +41,6 @@ def main(host: str = "", idle: float = 120.0, compute: Compute | None = None) ->
     worker.work()
     leave(0)
     return 0
-
-
-def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """Our own copies of stdin and stdout, which no child inherits; whoever uses 0 and 1 gets nothing and the log."""
-    inward, outward = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb", buffering=0)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    sys.stdout.flush()
-    os.dup2(2, 1)
-    sys.stdout = sys.stderr = _Log(os.fdopen(2, "wb", closefd=False), "utf-8", "backslashreplace", line_buffering=True)
-    return inward, outward
-
-
-class _Log(io.TextIOWrapper):
-    """Where prints go. HOME may be full, and a library's warning that cannot be written is no reason to stop."""
-
-    def write(self, text: str) -> int:
-        with contextlib.suppress(OSError):
-            super().write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        with contextlib.suppress(OSError):
-            super().flush()
 
 
 class Worker:
