@@ -16,8 +16,9 @@ Tasks run side by side in Open Job Description sessions, each a process of its o
 task computes with as many threads as `sfumato run` would, also beside others: on a CPU the number of threads decides
 the last bits. Keyframes come first; what lies between starts when its keyframes are there.
 
-Beside the output M.####.exr lie M.queue.json, the journal, and M.queue-logs, the logs of tasks that failed. Run the
-same command again after a kill, a crash or a cancel: frames that are complete are kept, the rest goes on."""
+Beside the output M.####.exr lie M.queue.json, the journal, and M.queue-logs, the logs of tasks that failed, until the
+job is complete. Run the same command again after a kill, a crash or a cancel: frames that are complete are kept, the
+rest goes on."""
 
 
 def add_commands(commands: Any, exit_codes: str) -> None:

@@ -7,6 +7,7 @@ from exactly this. The journal says how it went.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -115,6 +116,7 @@ class _Queue:
         found = self._found(list(places), stopped)
         self._write(found)
         if found["complete"]:
+            shutil.rmtree(self.logs, ignore_errors=True)
             for shot in self.shots:
                 shot.clean()
         return found
