@@ -134,7 +134,9 @@ class Nuke:
                 knob._owner._builtin(name, what)
 
     def executed(self, knob):
-        if knob._name == "reload":
+        if knob._kind == "PyScript_Knob":
+            self.press(knob._owner, knob._name)
+        elif knob._name == "reload":
             self.reloads.append(knob._owner.name())
 
     def tcl(self, command, frame):
