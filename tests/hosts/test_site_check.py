@@ -53,12 +53,11 @@ def nuke(engine, monkeypatch):
 def maya(tmp_path):
     """A mayapy that knows its version and its modules, and can start a new scene."""
     with Maya(gui=False, home=tmp_path) as session:
-        about, file = session.behaviours["about"], session.behaviours["file"]
+        about = session.behaviours["about"]
         session.found = ["sfumato"]
         strict.give(
             session.cmds,
             about=lambda **asked: "2025" if {"version", "apiVersion"} & set(asked) else about(**asked),
-            file=lambda *names, **asked: None if "newFile" in asked else file(*names, **asked),
             moduleInfo=lambda **asked: session.found if "listModules" in asked else str(ROOT / "maya" / "sfumato.mod"),
         )
         yield session
@@ -88,6 +87,8 @@ def test_in_maya_everything_works(maya, capsys, monkeypatch, engine):
     said = capsys.readouterr().out
     assert code == 0, said
     assert lines(said)["curves, in one undo step"][1].startswith("1 attributes, 3 keys")
+    assert lines(said)["curves, on a layer"][1].startswith("2 attributes, 6 keys on the layer sfumato")
+    assert lines(said)["markers, out of a scene"][1] == "between frames too, and the timeline stays"
     assert maya.plugins == {}
 
 

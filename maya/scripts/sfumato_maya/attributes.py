@@ -99,9 +99,9 @@ def curve_type(name: str, plug: om.MPlug) -> int:
     return kind
 
 
-def inner(kind: int, value: float) -> float:
-    """A value in degrees, centimetres or plain as the API wants it: radians, centimetres, plain."""
-    return math.radians(value) if kind == oma.MFnAnimCurve.kAnimCurveTA else value
+def inner(kind: int, values: tuple[float, ...]) -> tuple[float, ...]:
+    """Values in degrees, centimetres or plain as the API wants them: radians, centimetres, plain."""
+    return tuple(map(math.radians, values)) if kind == oma.MFnAnimCurve.kAnimCurveTA else values
 
 
 def limits(plug: om.MPlug) -> tuple[float, float]:

@@ -109,5 +109,4 @@ def _look(one: Driven, plug: om.MPlug, layer: str | None) -> tuple[Write, list[P
         notes.append(Problem(one.target, "is not keyable: its curve will not show in the channel box"))
     if not all(map(math.isfinite, held.values)):
         raise refuse(one.target, "would get values that are no numbers", "look at scale and offset in the map")
-    values = tuple(attributes.inner(kind, value) for value in held.values)
-    return Write(one.target, attributes.path(plug, one.target), kind, values), notes
+    return Write(one.target, attributes.path(plug, one.target), kind, attributes.inner(kind, held.values)), notes

@@ -58,9 +58,12 @@ def checks(report: Report, folder: str) -> None:
     report.check("Maya", lambda: f"{cmds.about(version=True)}, API {cmds.about(apiVersion=True)}")
     site_report.python_and_qt(report)
     report.check("the module is known", _module)
+    loads = report.check("the plug-in loads", _load) is not None  # before the calls: one of them is its command
     site_report.calls_are_there(report, os.path.join(HERE, "host_calls.txt"), window=not cmds.about(batch=True))
-    if report.check("the plug-in loads", _load) is not None:
+    if loads:
         report.check("curves, in one undo step", _curves)
+        report.check("curves, on a layer", _layer)
+        report.check("markers, out of a scene", _markers)
         report.check("the plug-in unloads", _unload)
     site_report.engine(report, "maya", folder)
 
@@ -77,16 +80,19 @@ def _module() -> str:
 def _load() -> str:
     from maya import cmds
 
-    path = os.path.join(os.path.dirname(os.path.dirname(HERE)), "plug-ins", "sfumato_menu.py")
-    cmds.loadPlugin(path, quiet=True)
-    return path
+    from sfumato_maya import loading
+
+    name = loading.ensure()
+    return f"{name}: {cmds.pluginInfo(name, query=True, path=True)}"
 
 
 def _unload() -> str:
     from maya import cmds
 
-    cmds.file(newFile=True, force=True)
-    cmds.unloadPlugin("sfumato_menu")
+    from sfumato_maya import loading
+
+    cmds.file(newFile=True, force=True)  # what is in the undo queue keeps a plug-in loaded
+    cmds.unloadPlugin(loading.loaded())
     return ""
 
 
@@ -109,6 +115,51 @@ def _curves() -> str:
     if any(after):
         raise RuntimeError(f"after one undo the values are {after}")
     return str(said)
+
+
+def _layer() -> str:
+    """Key a rotation and a translation on a new layer, over a translation that is keyed, and undo."""
+    from maya import cmds
+
+    from sfumato_maya.apply import apply
+    from sfumato_plugins.curves import Curves
+
+    cmds.file(newFile=True, force=True)
+    node = cmds.createNode("transform", name="sfumato_site_check")
+    plugs = (f"{node}.rotateX", f"{node}.translateY")
+    apply(Curves(24.0, FRAMES, (plugs[1],), ((7.0,), (7.0,), (7.0,))), layer=None)
+    rows = tuple((10 * value, value) for value in VALUES)
+    said = apply(Curves(24.0, FRAMES, plugs, rows))
+    found = [[cmds.getAttr(plug, time=time) for plug in plugs] for time in (*FRAMES, 1001.5)]
+    cmds.undo()
+    after = [cmds.getAttr(plug, time=1002.0) for plug in plugs]
+    wanted = [list(row) for row in (*rows, (7.5, 0.75))]
+    if any(abs(a - b) > 1e-6 for x, y in zip(found, wanted) for a, b in zip(x, y)):
+        raise RuntimeError(f"keyed {wanted} (the last between frames), read back {found}")
+    if any(abs(a - b) > 1e-6 for a, b in zip(after, (0.0, 7.0))) or cmds.ls(said.layer):
+        raise RuntimeError(f"after one undo the values are {after}, the layer is {cmds.ls(said.layer) or 'gone'}")
+    return str(said)
+
+
+def _markers() -> str:
+    """Sample a moving locator, and look where the timeline is."""
+    from maya import cmds
+
+    from sfumato_maya.apply import apply
+    from sfumato_maya.markers import sample
+    from sfumato_plugins.curves import Curves
+
+    cmds.file(newFile=True, force=True)
+    node = cmds.createNode("transform", name="sfumato_site_check")
+    apply(Curves(24.0, FRAMES, (f"{node}.translateX",), tuple((value,) for value in VALUES)), layer=None)
+    before = cmds.currentTime(query=True)
+    found = sample((1001.0, 1001.5, 1003.0), [node]).positions
+    if cmds.currentTime(query=True) != before:
+        raise RuntimeError("sampling moved the timeline")
+    places = [place[0] if place else None for (place,) in found]
+    if any(place is None or abs(place - x) > 1e-6 for place, x in zip(places, (0.0, 0.75, -2.25))):
+        raise RuntimeError(f"x should be 0, 0.75 and -2.25; it is {places}")
+    return "between frames too, and the timeline stays"
 
 
 if __name__ == "__main__":

@@ -116,9 +116,8 @@ class MFnAnimCurve:
         if len(times) != len(values):
             raise RuntimeError("(kInvalidParameter): as many times as values")
         kept = {key[0]: key for key in self._node.keys} if keepExistingKeys else {}
-        for at in range(len(times)):
-            ticks = times[at]._ticks
-            kept[ticks] = (ticks, float(values[at]), tangentIn, tangentOut)
+        for time, value in zip(times._items, values._items, strict=True):
+            kept[time._ticks] = (time._ticks, float(value), tangentIn, tangentOut)
         self._set(sorted(kept.values()), change)
 
     def remove(self, index, change=None):

@@ -226,14 +226,16 @@ class Commands:
     def unloadPlugin(self, name):
         return [self.maya.unload_plugin(name)]
 
-    def pluginInfo(self, name=None, query=False, listPlugins=False, edit=False, autoload=None, savePluginPrefs=False):
+    def pluginInfo(
+        self, name=None, query=False, listPlugins=False, edit=False, autoload=None, savePluginPrefs=False, path=False
+    ):
         if edit:
             if name not in self.maya.plugins:
                 raise RuntimeError(f"Plug-in '{name}' not found")
             self.state.autoload[name] = autoload
         if savePluginPrefs:
             self.state.saved_autoload = dict(self.state.autoload)
-        return list(self.maya.plugins) or None
+        return str(self.maya.plugins[name].path) if path else list(self.maya.plugins) or None
 
     def internalVar(self, userAppDir=False):
         return f"{self.maya.home}/"
