@@ -67,6 +67,9 @@ def _convert(args: argparse.Namespace, teller: Teller) -> int:
     for note in notes + held:
         print(note)
     print(f"wrote {args.out}: {len(driven)} curves, {len(times)} keys each")
+    if kind == ".anim":
+        nodes = dict.fromkeys(one.target.partition(".")[0] for one in driven)
+        print(f"select before importing, in this order: {' '.join(nodes)}")
     return 0
 
 

@@ -250,7 +250,9 @@ def test_the_command_line_converts_and_says_what_it_did(tmp_path, capsys):
     out = tmp_path / "t.anim"
     more = ["--map", str(tmp_path / "m.json"), "--namespace", "hero", "--fps", "24", "--start", "1"]
     assert main(["curves", "convert", str(tmp_path / "t.json"), str(out), *more]) == 0
-    assert "2 curves, 3 keys each" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "2 curves, 3 keys each" in said
+    assert "in this order: hero:jaw_ctrl hero:mouth_ctrl\n" in said
     assert read_anim(out.read_text())["hero:jaw_ctrl.rotateX"][1] == [(1.0, 0.0), (1.4, 12.5), (1.8, 25.0)]
     assert main(["curves", "convert", str(tmp_path / "t.json"), str(out)]) == 2
     assert "give a control map" in capsys.readouterr().err
