@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
+
 import nuke
 
-TOOLS = (("Matte", "matte"),)
-"""Label and name of every tool: known here without importing them; a test compares."""
 _COMMAND = """\
 try:
     import sfumato_nuke.menu
@@ -16,10 +17,23 @@ except Exception as error:
 
 
 def install() -> None:
-    """Add the entries to Nuke's nodes; once."""
+    """Add the entries to Nuke's nodes."""
     menu = nuke.menu("Nodes").addMenu("sfumato")
-    for label, name in TOOLS:
-        menu.addCommand(label, _COMMAND.format(name=name))
+    for name in tools():
+        menu.addCommand(name.capitalize(), _COMMAND.format(name=name))
+
+
+def tools() -> list[str]:
+    """The tools by the names of their files: importing them would cost every start of Nuke what only some need.
+
+    Raises:
+        ImportError: sfumato's plugins are not importable.
+    """
+    found = importlib.util.find_spec("sfumato_plugins")
+    if found is None or not found.submodule_search_locations:
+        raise ImportError("sfumato_plugins is not there; its folder lies beside sfumato's folder for Nuke")
+    names = os.listdir(os.path.join(found.submodule_search_locations[0], "tools"))
+    return sorted(name[:-3] for name in names if name.endswith(".py") and not name.startswith("_"))
 
 
 def make(name: str) -> None:

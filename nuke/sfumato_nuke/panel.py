@@ -46,7 +46,7 @@ def panel(tool: Tool, live: Iterable[Knob] = (), show: tuple[str, ...] = SHOW) -
 
 
 def _tool(tool: Tool, live: tuple[Knob, ...], show: tuple[str, ...]) -> Iterable[Knob]:
-    yield Knob("tab", f"{tool.name}_tab", tool.label, tool.help)
+    yield Knob("tab", f"{tool.name}_tab", "Tool", tool.help)
     yield Knob("text", "status", "Status", "Which version is shown, and whether its inputs changed since.", saved=False)
     yield button("run_here", "Run here", "Compute the range on this machine, in a process of its own.")
     yield button(
