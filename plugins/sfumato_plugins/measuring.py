@@ -11,7 +11,7 @@ from sfumato_plugins.report import Teller
 
 
 def add_commands(commands: Any) -> None:
-    """Add `evaluate matte`, `demo matte`, `bench matte` and `bench host`."""
+    """Add `evaluate matte`, `demo matte`, `bench matte`, `bench host` and `bench queue`."""
     _add_evaluate(commands.add_parser("evaluate", help="how far a result is from the truth"))
     _add_demo(commands.add_parser("demo", help="make a shot with known truth, solve it, look at it"))
     _add_bench(commands.add_parser("bench", help="measure on your own footage, beside other methods"))
@@ -44,6 +44,10 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     command.add_argument("--quick", action="store_true", help="fewer repetitions")
     command.add_argument("--json", action="store_true", help="one JSON document on stdout")
     command.set_defaults(go=_bench_host, progress="terminal")
+    command = names.add_parser("queue", help="what two slots gain, and what the queue costs a task")
+    command.add_argument("--tasks", type=int, default=16, metavar="N", help="that sleep half a second (default: 16)")
+    command.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    command.set_defaults(go=_bench_queue, progress="terminal")
     command = names.add_parser("matte", help="stills or clips with truth")
     command.add_argument("--data", required=True, metavar="DIR", help="image/ alpha/ trimap1/, or the parent of clips")
     command.add_argument("--quality", choices=("preview", "standard", "final"), default="standard")
@@ -91,6 +95,14 @@ def _bench_host(args: argparse.Namespace, teller: Teller) -> int:
 
     document = host.run(lambda line: print(line, file=sys.stderr, flush=True), quick=args.quick)
     print(json.dumps(document, indent=1) if args.json else host.as_text(document))
+    return 0
+
+
+def _bench_queue(args: argparse.Namespace, teller: Teller) -> int:
+    from sfumato_plugins.benches import queue
+
+    document = queue.run(lambda line: print(line, file=sys.stderr, flush=True), tasks=max(args.tasks, 1))
+    print(json.dumps(document, indent=1) if args.json else queue.as_text(document))
     return 0
 
 

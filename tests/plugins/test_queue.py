@@ -212,3 +212,14 @@ def assert_gone(pid):
             return
         assert time.monotonic() < end, f"{pid} is still there"
         time.sleep(0.02)
+
+
+def test_the_bench_says_what_two_slots_gain_and_a_task_costs():
+    pytest.importorskip("sfumato", reason="the bench says the engine's version, and there is no engine here")
+    from sfumato_plugins.benches import queue
+
+    found = queue.run(tasks=2)
+    assert found["bench"] == "queue"
+    assert [target["name"] for target in found["targets"]] == ["2 slots over 1", "overhead, ms a task", "stop, ms"]
+    assert all({"case", "method", "seconds"} <= set(row) for row in found["rows"])
+    assert "2 slots over 1" in queue.as_text(found)
