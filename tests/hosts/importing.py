@@ -46,13 +46,13 @@ def stand_ins(host):
     classes = {}
     for name, entry in table.entries.items():
         module, _, short = name.rpartition(".")
-        if entry.kind == "class" and module in (*PARTS[host], "PySide6.QtCore", "PySide6.QtWidgets"):
+        if entry.kind == "class" and module in (*PARTS[host], "PySide6.QtCore"):
             constants = {
                 member: number for number, member in enumerate(sorted(table.members(name))) if member[0] == "k"
             }
             made = strict.fakes(table, name)(type(short, (), constants))  # ours derive from it, and read its constants
             classes.setdefault(module, {})[short] = made
-    for module in (*PARTS[host], "PySide6", "PySide6.QtCore", "PySide6.QtWidgets"):
+    for module in (*PARTS[host], "PySide6", "PySide6.QtCore"):
         sys.modules[module] = strict.module(module, table, classes.get(module, {}))
     if host == "nuke":
         given = {**classes["nuke"], "GUI": True, "env": {"gui": True}, "NUKE_VERSION_MAJOR": 16}

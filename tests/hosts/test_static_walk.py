@@ -38,6 +38,13 @@ def test_no_signature_in_the_tables_takes_just_anything(table):
 ARBITRARY = {"maya.utils.executeDeferred", "maya.utils.executeInMainThreadWithResult"}  # they hand them on
 
 
+@pytest.mark.parametrize("table", TABLES)
+def test_a_table_holds_only_what_we_use(table):
+    from fakes.api import make
+
+    assert make.unused(make.wanted(make.HERE / f"{table}.wanted")) == []
+
+
 def test_every_reading_of_our_own_names_its_page():
     overrides = json.loads((ROOT / "tests/hosts/fakes/api/overrides.json").read_text(encoding="utf-8"))
     assert all(page["page"].startswith("https://") and page["names"] for page in overrides)

@@ -55,7 +55,7 @@ class Sites(Walk):
             return
         for i, word in enumerate(node.keywords):
             if word.arg and inspect.Parameter.VAR_KEYWORD not in kinds:
-                self.sites.append(Site(self.path, node.lineno, "flag", node, i))
+                self.sites.append(Site(self.path, node.lineno, "flag", node, i, tuple(entries)))
         if inspect.Parameter.VAR_POSITIONAL not in kinds:
             self.sites.append(Site(self.path, node.lineno, "arity", node, 0, tuple(entries)))
 
@@ -92,7 +92,8 @@ def spoil(site, chance, taken):
     else:
         holder, field = node, "attr"
     before = getattr(holder, field)
-    setattr(holder, field, misspelt(before, chance, taken))
+    flags = {name for entry in site.entries for text in entry.signatures for name in signature(text).parameters}
+    setattr(holder, field, misspelt(before, chance, flags | taken))
     return f"{before} -> {getattr(holder, field)}", lambda: setattr(holder, field, before)
 
 

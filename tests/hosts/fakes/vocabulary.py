@@ -7,6 +7,7 @@ is a misspelling.
 import ast
 import functools
 import importlib
+import importlib.machinery
 import io
 import pathlib
 import sys
@@ -33,6 +34,7 @@ def pythons():
         for thing in vars(importlib.import_module(module)).values():
             if isinstance(thing, type):
                 names |= set(dir(thing))
+    names |= set(dir(importlib.machinery.ModuleSpec("", None)))
     names |= {"returncode", "stdin", "stdout", "stderr", "pid", "args", "errno", "strerror", "filename", "lineno"}
     return frozenset(names | {"st_size", "st_mtime", "st_mode", "name", "path", "value", "msg", "text", "code"})
 

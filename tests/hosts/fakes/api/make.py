@@ -6,7 +6,7 @@ For each NAME.wanted (one dotted name a line, # for remarks) it writes NAME.json
 from the first of: overrides.json (each entry names the page it was read from), the stub packages below. A wanted name
 that neither knows, or that the stubs know only as (*args, **kwargs), is an error: read the page, add an override.
 FOLDER is where the wheels are unpacked; without it they are fetched with pip. --unused tells which wanted names neither
-nuke/ nor maya/ mentions; --calls writes host_calls.txt beside each site check: the names that our code uses today.
+nuke/ nor maya/ nor the fakes mention; --calls writes host_calls.txt beside each site check: what our code uses today.
 """
 
 import argparse
@@ -167,9 +167,11 @@ def table(names, found):
 
 
 def unused(names):
-    text = "\n".join(p.read_text(encoding="utf-8") for host in ("nuke", "maya") for p in (ROOT / host).rglob("*.py"))
-    words = set(re.findall(r"\w+", text))
-    return [name for name in names if name.rpartition(".")[2] not in words and "__" not in name]
+    """The names whose last word neither our host code nor the fakes and their tests write anywhere."""
+    folders = ("nuke", "maya", "tests/hosts")
+    paths = [path for folder in folders for path in (ROOT / folder).rglob("*.py") if HERE not in path.parents]
+    words = set(re.findall(r"\w+", "\n".join(path.read_text(encoding="utf-8") for path in paths)))
+    return [name for name in names if name.rpartition(".")[2] not in words]
 
 
 CALLS = {"nuke": "nuke/sfumato_nuke", "maya": "maya/scripts/sfumato_maya"}
