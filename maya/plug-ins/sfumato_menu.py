@@ -27,7 +27,12 @@ def initializePlugin(plugin: om.MObject) -> None:
     """Maya calls this when the plug-in loads."""
     us = om.MFnPlugin(plugin, "sfumato", VERSION, "Any")
     _find_ourselves(us.loadPath())
-    from sfumato_maya import menu, write_keys
+    try:
+        from sfumato_maya import menu, write_keys
+    except ImportError as error:
+        what = f"sfumato: {error}. The folders maya and plugins belong side by side; this is {us.loadPath()}"
+        om.MGlobal.displayError(what)
+        raise
 
     us.registerCommand(write_keys.NAME, write_keys.create, write_keys.syntax)
     try:

@@ -246,7 +246,18 @@ def test_layers_that_cannot_take_keys_are_refused(maya, apply):
     assert "choose a layer" in refused(apply, ["face_ctrl.slider00"], [[0.2]], layer=None)
     maya.cmds.animLayer("face_v001", edit=True, lock=True)
     assert "is a locked layer" in refused(apply, ["face_ctrl.slider00"], [[0.2]], layer="face_v001")
+    maya.cmds.animLayer("face_v001", edit=True, lock=False, override=False)
+    assert "is an additive layer" in refused(apply, ["face_ctrl.slider00"], [[0.2]], layer="face_v001")
     assert "is no animation layer" in refused(apply, ["face_ctrl.slider00"], [[0.2]], layer="hero:jaw_ctrl")
+
+
+def test_a_curve_that_drives_something_else_too_is_not_written_over(maya, apply):
+    apply(["face_ctrl.slider00"], [[0.1]], layer=None)
+    maya.cmds.connectAttr("hero_face_ctrl_slider00.output", "hero:face_ctrl.slider01")
+    said = refused(apply, ["face_ctrl.slider00"], [[0.2]], layer=None)
+    assert "shares its curve with hero:face_ctrl.slider01" in said
+    apply(["face_ctrl.slider00"], [[0.2]])
+    assert value(maya, "face_ctrl.slider01", 1001) == pytest.approx(0.1)
 
 
 def test_switches_time_and_selection_are_as_the_artist_left_them(maya, apply):

@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import json
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -158,6 +159,28 @@ def test_the_installer_writes_a_module_file_that_parses_and_loads_us_at_every_st
         assert shown(maya)["sfumatoMenu"]
         assert "drag_sfumato_into_maya" not in sys.modules, "so that it can be dropped again"
         assert dropped(maya) == said
+
+
+def test_a_module_without_its_plugins_folder_says_what_belongs_where(tmp_path):
+    import shutil
+
+    shutil.copytree(MODULE, tmp_path / "maya")
+    with Maya(home=tmp_path) as maya:
+        sys.path[:] = [folder for folder in sys.path if pathlib.Path(folder) != ROOT / "plugins"]
+        kept = {name: sys.modules.pop(name) for name in tuple(sys.modules) if name.startswith("sfumato_plugins")}
+        try:
+            with pytest.raises(ImportError):
+                maya.cmds.loadPlugin(str(tmp_path / "maya" / "plug-ins" / "sfumato_menu.py"))
+        finally:
+            sys.modules.update(kept)
+        assert "belong side by side" in maya.said[-1][1]
+
+
+def test_the_version_is_the_same_everywhere():
+    (module,) = mod.parse((MODULE / "sfumato.mod").read_text(encoding="utf-8"))
+    here = re.search(r'^VERSION = "(.*)"$', (MODULE / "plug-ins/sfumato_menu.py").read_text(), re.M)[1]
+    engine = re.search(r'^__version__ = "(.*)"$', (ROOT / "engine/sfumato/__init__.py").read_text(), re.M)[1]
+    assert module.version == here == engine
 
 
 def test_the_installer_says_why_it_could_not(tmp_path):

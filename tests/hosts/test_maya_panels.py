@@ -85,6 +85,20 @@ def test_any_kind_of_parameter_can_be_drawn_and_read_back(maya):
     assert [r() for r in read.values()] == [7, 8, 0.1, 2.0, "one", ["x", "y"], "", False]
 
 
+def test_a_number_that_was_not_touched_is_its_default_to_the_last_digit(maya):
+    from sfumato_maya import controls
+
+    from sfumato_plugins.tool import Number
+
+    maya.cmds.window("w")
+    maya.cmds.columnLayout()
+    read = controls.draw_parameter(Number("n", "N", "h", 0.123456789), "w")
+    maya.ui.type("w_n", 0.1235)  # what a field with four places gives back
+    assert read() == 0.123456789
+    maya.ui.type("w_n", 0.2)
+    assert read() == 0.2
+
+
 def test_the_job_holds_only_what_was_changed(maya, tmp_path):
     from sfumato_maya import panel
 
@@ -94,7 +108,7 @@ def test_the_job_holds_only_what_was_changed(maya, tmp_path):
     maya.ui.type("sfumato_matte_layers_bg", False)
     job = panel.show("matte").job()
     assert job.params == {"quality": "final", "layers": ["fg", "confidence"]}
-    assert job.inputs["plate"].endswith("p.####.exr")
+    assert job.inputs["plate"] == f"{tmp_path}/p.####.exr", "relative to Maya's project"
     assert (job.frames, job.seed, job.color) == ((1, 2, 3), 0, {})
 
 
@@ -154,6 +168,18 @@ def test_mayas_colour_config_goes_into_the_job(maya, tmp_path, monkeypatch):
     assert colour.config() == ""
     maya.state.colour = (True, "/gone/config.ocio")
     assert colour.config() == ""
+
+
+def test_the_sites_device_is_the_panels_unless_the_artist_says_otherwise(maya, tmp_path, monkeypatch):
+    from sfumato_maya import panel
+
+    (tmp_path / "site.toml").write_text('device = "cpu"')
+    monkeypatch.setenv("SFUMATO_SITE", str(tmp_path / "site.toml"))
+    maya.ui.press(maya.ui.entry("sfumatoMenu", "Matte..."))
+    maya.ui.type("sfumato_matte_frames", "1")
+    assert panel.show("matte").job().params == {"device": "cpu"}
+    maya.ui.type("sfumato_matte_device", "cuda")
+    assert panel.show("matte").job().params == {"device": "cuda"}
 
 
 # the curves panel
@@ -217,6 +243,10 @@ def test_layers_of_the_scene_are_offered_and_used(maya, rig):
     maya.ui.press("sfumato_curves_apply")
     assert "on the layer face_v002" in listed(maya)
     maya.cmds.undo()
+    maya.cmds.animLayer("face_v003", override=True)
+    maya.ui.press(maya.ui.entry("sfumatoMenu", "Apply Curves..."))
+    assert "face_v003" in maya.ui.find("sfumato_curves_layer").items, "as the scene is now"
+    assert maya.ui.read("sfumato_curves_layer") == "face_v002", "and what was chosen stays"
     maya.ui.type("sfumato_curves_layer", "no layer: key the controls")
     maya.ui.press("sfumato_curves_apply")
     assert listed(maya).endswith("applied: 52 attributes, 520 keys")
@@ -265,6 +295,15 @@ def test_a_two_way_slider_is_made_by_hand(maya, rig):
     assert lines[40].limits == (-1, 1)
     maya.ui.press("sfumato_map_remove")
     assert len(maya.ui.read("sfumato_map_list")) == 52
+
+
+def test_a_map_that_cannot_be_read_is_not_saved_over(maya, rig):
+    (rig / "map.json").write_text('{"schema": "sfumato.map/1", "controls": [{"control": "a"')
+    open_editor(maya, rig)
+    assert "is not JSON" in maya.ui.read("sfumato_map_status")
+    maya.ui.press("sfumato_map_save")
+    assert "nothing is saved" in maya.ui.read("sfumato_map_status")
+    assert (rig / "map.json").read_text().endswith('"a"')
 
 
 def test_a_map_that_contradicts_itself_is_not_written_over_a_good_one(maya, rig):

@@ -10,22 +10,10 @@ import maya.api.OpenMaya as om
 import maya.api.OpenMayaAnim as oma
 from maya import cmds
 
-from sfumato_plugins.errors import Problem, nearest
+from sfumato_plugins.errors import nearest, wrong
 
 ANIMATION = re.compile(r"animCurveT[ALUT]|animBlendNode\w+")
 LIMITS = {"translate": "Trans", "rotate": "Rot", "scale": "Scale"}
-
-
-class Refused(Exception):  # noqa: N818 - what happened to an attribute, not an error of ours
-    """Curves cannot go onto this attribute; `problem` says why."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(str(problem))
-        self.problem = problem
-
-
-def refuse(name: str, what: str, hint: str = "") -> Refused:
-    return Refused(Problem(name, what, hint))
 
 
 def scene_fps() -> float:
@@ -37,20 +25,20 @@ def find(name: str) -> om.MPlug:
     """The plug of node.attribute.
 
     Raises:
-        Refused: no such node or attribute, or several such nodes.
+        JobError: no such node or attribute, or several such nodes.
     """
     node, _, attribute = name.partition(".")
     nodes = cmds.ls(node, long=True)
     if not nodes:
-        raise refuse(name, f"there is no {node} in the scene")
+        raise wrong(name, f"there is no {node} in the scene")
     if len(nodes) > 1:
-        raise refuse(name, f"{len(nodes)} nodes are called {node}", f"write a path: {nodes[0]}")
+        raise wrong(name, f"{len(nodes)} nodes are called {node}", f"write a path: {nodes[0]}")
     found = om.MSelectionList()
     try:
         found.add(f"{nodes[0]}.{attribute}")
         return found.getPlug(0)
     except (RuntimeError, TypeError):
-        raise refuse(name, f"{node} has no attribute {attribute}", nearest(attribute, keyable(nodes[0]))) from None
+        raise wrong(name, f"{node} has no attribute {attribute}", nearest(attribute, keyable(nodes[0]))) from None
 
 
 def path(plug: om.MPlug, name: str) -> str:
@@ -71,31 +59,45 @@ def check_free(name: str, plug: om.MPlug) -> None:
     """Locked, or driven by something that is no animation.
 
     Raises:
-        Refused: it is.
+        JobError: it is.
     """
     node = om.MFnDependencyNode(plug.node())
     family = [plug, plug.parent()] if plug.isChild else [plug]
     if any(one.isLocked for one in family):
-        raise refuse(name, "is locked", "unlock it, or leave it out of the control map")
+        raise wrong(name, "is locked", "unlock it, or leave it out of the control map")
     if node.isLocked:
-        raise refuse(name, f"{node.name()} is a locked node")
+        raise wrong(name, f"{node.name()} is a locked node")
     for one in family:
         source = one.source()
         if not source.isNull and not ANIMATION.fullmatch(om.MFnDependencyNode(source.node()).typeName):
-            raise refuse(
-                name, f"is connected: {source.name()} drives it", "break the connection, or drive that instead"
-            )
+            raise wrong(name, f"is connected: {source.name()} drives it", "break the connection, or drive that instead")
+
+
+def check_own_curve(name: str, plug: om.MPlug) -> None:
+    """Where the attribute's own curve is written, it must be nobody else's too, and not a layer's.
+
+    Raises:
+        JobError: it is.
+    """
+    source = plug.source()
+    if source.isNull:
+        return
+    if om.MFnDependencyNode(source.node()).typeName.startswith("animBlendNode"):
+        raise wrong(name, "is on an animation layer", "choose a layer")
+    others = [other.name() for other in source.destinations() if other.name() != plug.name()]
+    if others:
+        raise wrong(name, f"shares its curve with {others[0]}", "choose a layer, or give it a curve of its own")
 
 
 def curve_type(name: str, plug: om.MPlug) -> int:
     """kAnimCurveTA, TL or TU: the one that needs no unit conversion.
 
     Raises:
-        Refused: nothing a number can drive.
+        JobError: nothing a number can drive.
     """
     kind: int = oma.MFnAnimCurve().timedAnimCurveTypeForPlug(plug)
     if kind not in (oma.MFnAnimCurve.kAnimCurveTA, oma.MFnAnimCurve.kAnimCurveTL, oma.MFnAnimCurve.kAnimCurveTU):
-        raise refuse(name, "is nothing that a number can drive")
+        raise wrong(name, "is nothing that a number can drive")
     return kind
 
 

@@ -11,6 +11,7 @@ from maya import cmds
 from sfumato_plugins.tool import Choice, Images, Number, Parameter, Several, Switch, Whole
 
 LABEL = 120  # pixels
+PLACES = 4  # digits after the point
 SLIDES = 1000  # a range up to this wide gets a slider
 Reader = Callable[[], Any]
 
@@ -45,12 +46,19 @@ def _whole(parameter: Whole, name: str) -> Reader:
 
 def _number(parameter: Number, name: str) -> Reader:
     if parameter.high - parameter.low > SLIDES:
-        made = cmds.floatFieldGrp(name, value1=parameter.default, extraLabel=parameter.unit, **_common(parameter))
-        return lambda: cmds.floatFieldGrp(made, query=True, value1=True)
+        flags = {"precision": PLACES, "extraLabel": parameter.unit, **_common(parameter)}
+        made = cmds.floatFieldGrp(name, value1=parameter.default, **flags)
+        return lambda: _told(parameter, cmds.floatFieldGrp(made, query=True, value1=True))
     span = {"minValue": parameter.low, "maxValue": parameter.high}
-    label = {**_common(parameter), "extraLabel": parameter.unit}
+    label = {**_common(parameter), "extraLabel": parameter.unit, "precision": PLACES}
     slider = cmds.floatSliderGrp(name, field=True, value=parameter.default, **span, **label)
-    return lambda: cmds.floatSliderGrp(slider, query=True, value=True)
+    return lambda: _told(parameter, cmds.floatSliderGrp(slider, query=True, value=True))
+
+
+def _told(parameter: Number, value: float) -> float:
+    """What a field of limited precision says; the default, to its last digit, where that was not touched."""
+    near = round(value, PLACES) == round(parameter.default, PLACES)
+    return float(parameter.default) if near else round(value, PLACES)
 
 
 def _choice(parameter: Choice, name: str) -> Reader:

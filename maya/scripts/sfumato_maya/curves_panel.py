@@ -24,6 +24,7 @@ def show(path: str = "") -> None:
     """Open the panel, with a curves file filled in if one is given."""
     if not cmds.window(WINDOW, exists=True):
         _draw()
+    _refill()
     if path:
         cmds.textFieldButtonGrp(f"{WINDOW}_file", edit=True, text=path)
     cmds.showWindow(WINDOW)
@@ -40,8 +41,9 @@ def _draw() -> None:
     cmds.columnLayout(adjustableColumn=True, rowSpacing=2)
     _draw_file("file", "Curves", "a curves file (sfumato.curves/1)")
     _draw_file("map", "Control map", "which control drives which attribute; empty: the names are attributes")
-    _draw_menu("namespace", "Namespace", "of the rig", [ROOT, *_namespaces()])
-    _draw_menu("layer", "Layer", "where the keys go", [NEW, *layers.names(), NONE])
+    for name, label, help in (("namespace", "Namespace", "of the rig"), ("layer", "Layer", "where the keys go")):
+        flags = {"label": label, "annotation": help, "columnWidth": (1, controls.LABEL)}
+        cmds.optionMenuGrp(f"{WINDOW}_{name}", **flags)
     start_help = "frame the first sample lands on; empty: its own number"
     width = (1, controls.LABEL)
     cmds.textFieldGrp(f"{WINDOW}_start", label="Start frame", annotation=start_help, columnWidth=width)
@@ -62,11 +64,16 @@ def _draw_file(name: str, label: str, help: str) -> None:
     controls.draw_file(f"{WINDOW}_{name}", label, help, ask)
 
 
-def _draw_menu(name: str, label: str, help: str, options: Sequence[str]) -> None:
-    flags = {"label": label, "annotation": help, "columnWidth": (1, controls.LABEL)}
-    made = cmds.optionMenuGrp(f"{WINDOW}_{name}", **flags)
-    for option in options:
-        cmds.menuItem(label=option, parent=f"{made}|OptionMenu")
+def _refill() -> None:
+    """Offer the scene's namespaces and layers as they are now; what was chosen stays chosen if it is still there."""
+    for name, options in (("namespace", [ROOT, *_namespaces()]), ("layer", [NEW, *layers.names(), NONE])):
+        menu = f"{WINDOW}_{name}"
+        chosen = cmds.optionMenuGrp(menu, query=True, value=True)
+        cmds.optionMenuGrp(menu, edit=True, deleteAllItems=True)
+        for option in options:
+            cmds.menuItem(label=option, parent=f"{menu}|OptionMenu")
+        if chosen in options:
+            cmds.optionMenuGrp(menu, edit=True, value=chosen)
 
 
 def _namespaces() -> list[str]:
@@ -126,6 +133,9 @@ def _apply(*_: Any) -> None:
         done = apply(take, mapped, space, layer=layer, start=start, partial=True)
     except JobError as error:
         return _tell(error.problems, "nothing was applied")
+    except RuntimeError as error:  # Maya's own refusal
+        return _tell([Problem("Maya", str(error))], "nothing was applied")
+    _refill()
     _finished(done)
 
 

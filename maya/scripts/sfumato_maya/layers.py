@@ -6,7 +6,6 @@ import contextlib
 import re
 from collections.abc import Iterator, Sequence
 
-import maya.api.OpenMaya as om
 from maya import cmds
 
 from sfumato_maya.attributes import find
@@ -29,13 +28,10 @@ def problem(layer: str | None) -> Problem | None:
         return Problem(layer, "is there and is no animation layer", "choose another name")
     if cmds.animLayer(layer, query=True, lock=True):
         return Problem(layer, "is a locked layer", "unlock it, or take another")
+    if not cmds.animLayer(layer, query=True, override=True):
+        hint = "set its mode to Override, or take another"
+        return Problem(layer, "is an additive layer: the curves would be added to what is below", hint)
     return None
-
-
-def layered(plug: om.MPlug) -> bool:
-    """Whether an attribute is on a layer already."""
-    source = plug.source()
-    return not source.isNull and om.MFnDependencyNode(source.node()).typeName.startswith("animBlendNode")
 
 
 @contextlib.contextmanager
@@ -74,9 +70,8 @@ def plug_on(layer: str, attribute: str) -> str:
 
 def _animated_siblings(layer: str, names: Sequence[str]) -> list[str]:
     """Animated rotations beside those that are keyed: Maya may take all three onto a layer when one joins it."""
-    beside = {f"{name[:-1]}{axis}" for name in names if re.search(r"\.rotate[XYZ]$", name) for axis in "XYZ"} - set(
-        names
-    )
+    turned = [name for name in names if re.search(r"\.rotate[XYZ]$", name)]
+    beside = {name[:-1] + axis for name in turned for axis in "XYZ"} - set(names)
     return [name for name in sorted(beside) if find(name).isDestination and not plug_on(layer, name)]
 
 

@@ -184,8 +184,8 @@ def _save(*_: Any) -> None:
     path = cmds.textFieldButtonGrp(f"{WINDOW}_path", query=True, text=True).strip()
     made = ControlMap(tuple(link for link in _lines if link.target))
     try:
-        if not path:
-            return _say("say where: no file is named")
+        if not path or not made.links:
+            return _say("nothing is saved: no line has a target" if path else "say where: no file is named")
         control_map.read(made.to_json())
         made.save(path)
     except JobError as error:

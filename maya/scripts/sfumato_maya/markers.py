@@ -94,15 +94,24 @@ class _Offset:
     def __init__(self, node: str) -> None:
         shapes = cmds.listRelatives(node, shapes=True, fullPath=True, type="locator") or []
         self._shape = shapes[0] if shapes else ""
-        self._centimetres = om.MDistance(1.0, om.MDistance.uiUnit()).asCentimeters()
+        self._moving = any(
+            cmds.listConnections(f"{self._shape}.localPosition{axis}", source=True, destination=False)
+            for axis in "XYZ"
+            if self._shape
+        )
+        self._still = self._local()
+
+    def _local(self, **when: float) -> tuple[float, float, float]:
+        """The shape's place in its transform, in centimetres."""
+        if not self._shape:
+            return 0.0, 0.0, 0.0
+        unit = om.MDistance(1.0, om.MDistance.uiUnit()).asCentimeters()
+        x, y, z = (cmds.getAttr(f"{self._shape}.localPosition{axis}", **when) * unit for axis in "XYZ")
+        return x, y, z
 
     def moved(self, matrix: Sequence[float], frame: float) -> tuple[float, float, float]:
         """The point in world space; a matrix is 16 numbers, rows first, the last row the translation in centimetres."""
-        local = [0.0, 0.0, 0.0]
-        if self._shape:
-            local = [
-                cmds.getAttr(f"{self._shape}.localPosition{axis}", time=frame) * self._centimetres for axis in "XYZ"
-            ]
+        local = self._local(time=frame) if self._moving else self._still
         x, y, z = (
             sum(local[row] * matrix[4 * row + axis] for row in range(3)) + matrix[12 + axis] for axis in range(3)
         )

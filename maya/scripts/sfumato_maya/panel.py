@@ -16,6 +16,7 @@ from sfumato_plugins.errors import JobError, Problem
 from sfumato_plugins.frames import Pattern, parse_frames
 from sfumato_plugins.job import Job
 from sfumato_plugins.launch import NoEngine
+from sfumato_plugins.settings import load_settings
 from sfumato_plugins.tool import Tool
 
 _open: dict[str, ToolPanel] = {}
@@ -110,7 +111,7 @@ class ToolPanel:
         """The job the panel asks for.
 
         Raises:
-            JobError: the frames or the seed cannot be read.
+            JobError: the frames, the seed or the settings cannot be read.
         """
         given = {name: read() for name, read in self._files.items()}
         values = {p.name: (p.default, self._values[p.name]()) for p in self.tool.parameters}
@@ -119,8 +120,12 @@ class ToolPanel:
             for name, (default, value) in values.items()
             if value != (list(default) if isinstance(default, tuple) else default)
         }
-        inputs = {i.name: os.path.abspath(given[i.name]) for i in self.tool.inputs if given[i.name]}
-        outputs = {o.name: os.path.abspath(given[o.name]) for o in self.tool.outputs if given[o.name]}
+        device = load_settings().get("device")
+        if device and "device" in self._values and "device" not in params:
+            params["device"] = device
+        root = cmds.workspace(query=True, rootDirectory=True)  # what relative paths mean to an artist in Maya
+        inputs = {i.name: os.path.join(root, given[i.name]) for i in self.tool.inputs if given[i.name]}
+        outputs = {o.name: os.path.join(root, given[o.name]) for o in self.tool.outputs if given[o.name]}
         if not given["seed"].isdigit():
             raise JobError(Problem("seed", f"{given['seed']!r} is no whole number"))
         frames = parse_frames(given["frames"]) if given["frames"] else self._all(inputs)
@@ -158,6 +163,8 @@ class ToolPanel:
         if event == "progress":
             self._progress(round(100 * float(message.get("share") or 0)))
             self._say(_progress_text(message))
+        elif event == "accepted" and message.get("ahead"):
+            self._say(f"waiting for {message['ahead']} others")
         elif event == "note":
             om.MGlobal.displayInfo(f"sfumato: {message.get('text')}")
         elif event in work.LAST:

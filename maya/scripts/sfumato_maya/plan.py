@@ -10,10 +10,9 @@ import maya.api.OpenMaya as om
 from maya import cmds
 
 from sfumato_maya import attributes, layers
-from sfumato_maya.attributes import Refused, refuse
 from sfumato_plugins.control_map import ControlMap, Driven, in_namespace, plain_map
 from sfumato_plugins.curves import Curves
-from sfumato_plugins.errors import Problem
+from sfumato_plugins.errors import JobError, Problem, wrong
 from sfumato_plugins.takes import on_timeline
 
 
@@ -66,12 +65,12 @@ def make_plan(
             plug = attributes.find(one.target)
             known = seen.setdefault(plug.name(), one.target)
             if known != one.target:
-                raise refuse(one.target, f"is the attribute {known} by another name", "leave one of them in the map")
+                raise wrong(one.target, f"is the attribute {known} by another name", "leave one of them in the map")
             write, said = _look(one, plug, layer)
             writes.append(write)
             notes += said
-        except Refused as refused:
-            stops.append(refused.problem)
+        except JobError as error:
+            stops += error.problems
     times = on_timeline(curves.frames, curves.fps, attributes.scene_fps(), start)
     return Plan(tuple(times), tuple(writes), tuple(stops), tuple(notes))
 
@@ -97,16 +96,16 @@ def _look(one: Driven, plug: om.MPlug, layer: str | None) -> tuple[Write, list[P
     """How one attribute is written, and what is worth knowing of it.
 
     Raises:
-        Refused: it cannot be.
+        JobError: it cannot be.
     """
     attributes.check_free(one.target, plug)
     kind = attributes.curve_type(one.target, plug)
-    if layer is None and layers.layered(plug):
-        raise refuse(one.target, "is on an animation layer", "choose a layer")
+    if layer is None:
+        attributes.check_own_curve(one.target, plug)
     held, note = one.held(*attributes.limits(plug))
     notes = [note] if note else []
     if not plug.isKeyable:
         notes.append(Problem(one.target, "is not keyable: its curve will not show in the channel box"))
     if not all(map(math.isfinite, held.values)):
-        raise refuse(one.target, "would get values that are no numbers", "look at scale and offset in the map")
+        raise wrong(one.target, "would get values that are no numbers", "look at scale and offset in the map")
     return Write(one.target, attributes.path(plug, one.target), kind, attributes.inner(kind, held.values)), notes

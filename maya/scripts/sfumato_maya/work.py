@@ -46,14 +46,13 @@ class Work:
         """Hand what is new to those it is for."""
         for message in self._engine.poll():
             id = str(message.get("id") or "")
-            listeners = [self._listeners[id]] if id in self._listeners else []
-            if not id and message.get("event") == "failed":
-                listeners = list(self._listeners.values())
-                self._listeners.clear()
+            listener = self._listeners.get(id)
             if message.get("event") in LAST:
                 self._listeners.pop(id, None)
-            for listener in listeners:
+            if listener is not None:
                 listener(message)
+            elif message.get("event") == "failed":
+                om.MGlobal.displayWarning(f"sfumato: {message.get('sentence')} ({message.get('log')})")
         if not self.busy:
             self._rest()
 

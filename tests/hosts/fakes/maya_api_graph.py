@@ -33,6 +33,10 @@ class MPlug:
     def source(self):
         return MPlug(self._attr.source)
 
+    def destinations(self):
+        attrs = (attr for node in scene().nodes for attr in node.attrs.values())
+        return [MPlug(attr) for attr in attrs if attr.source is self._attr]
+
     def asBool(self):
         return bool(scene().value(self._attr))
 

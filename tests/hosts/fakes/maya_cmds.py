@@ -175,6 +175,9 @@ class Commands:
     def cycleCheck(self, query=False, evaluation=None):
         return self.switch("cycleCheck", "cycles", evaluation, query)
 
+    def workspace(self, query=False, rootDirectory=False):
+        return f"{self.maya.home}/"
+
     def refresh(self, suspend=None):
         self.state.suspended = bool(suspend)
 

@@ -93,6 +93,9 @@ class Interface:
             element.items += [added] if isinstance(added, str) else added
             if "selectIndexedItem" in flags:
                 element.chosen = [flags.pop("selectIndexedItem")]
+        if flags.pop("deleteAllItems", False):
+            element.items = []
+            element.flags.pop("value", None)
         wanted = flags.get("value") if element.kind == "optionMenuGrp" else None
         if wanted is not None and wanted not in element.items:
             raise RuntimeError(f"Item not found: {wanted}")
