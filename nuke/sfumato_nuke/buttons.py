@@ -9,11 +9,12 @@ from typing import Any, Callable
 import nuke
 
 import sfumato_plugins
-from sfumato_nuke import knobs, migrate, results, scratch, send
+from sfumato_nuke import farm, knobs, migrate, results, scratch, send
 from sfumato_nuke.design import design
 from sfumato_nuke.inputs import Cancelled
 from sfumato_nuke.order import order, script_folder
-from sfumato_nuke.watch import WATCH, tell_failure
+from sfumato_nuke.under_way import tell_failure
+from sfumato_nuke.watch import WATCH
 from sfumato_plugins.engine_python import NoEngine
 from sfumato_plugins.errors import JobError
 from sfumato_plugins.logs import log_folder, new_log
@@ -127,7 +128,7 @@ BUTTONS: dict[str, Callable[[Node, Tool], str]] = {
     "cancel": _cancel,
     "load_version": _load,
     "reveal": _reveal,
-    "send_to_farm": send.send_to_farm,
+    "send_to_farm": farm.send_to_farm,
     "update_status": _status,
     "release_gpu": _release,
 }

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from sfumato_nuke.panel import knob_name, of_parameter
+from sfumato_nuke.draw import knob_name, of_parameter
 from sfumato_nuke.parts import Knob
 from sfumato_nuke.quiet import unseen
 from sfumato_plugins.errors import wrong

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +14,7 @@ from sfumato_nuke import knobs, matte
 from sfumato_nuke.colour import Working, working
 from sfumato_nuke.fast import upstream
 from sfumato_nuke.panel import RANGES, arrows
+from sfumato_nuke.state import state_of, wants_of
 from sfumato_plugins.errors import wrong
 from sfumato_plugins.frames import parse_frames
 from sfumato_plugins.job import Job
@@ -26,11 +25,6 @@ from sfumato_plugins.tools.matte import MATTE
 
 Node = Any
 DEFAULT_OUTPUT = "sfumato/{task}/{version}/{task}_{version}.####.exr"
-_COSMETIC = re.compile(
-    r"x?y?pos|name|label|selected|help|icon|(note|tile|gl)_.*|hide_input|bookmark|cached|dope_sheet|postage_stamp.*|"
-    r"lifetime.*|useLifetime|indicators|panel|.*Dropped|localization.*|reload|on[A-Z].*|knobChanged|updateUI|autolabel"
-)
-_STATS = 25  # files of a Read that are looked at for the status line
 
 
 @dataclass(frozen=True)
@@ -85,7 +79,7 @@ def order(node: Node, tool: Tool) -> Order:
         base=script_folder(),
     )
     job = replace(job, outputs={**job.outputs, **_also(node, tool, job)})
-    return Order(tool, job, settings, space, state_of(node, tool, job.shot), _wants(node, tool, job))
+    return Order(tool, job, settings, space, state_of(node, tool, job.shot), wants_of(node, tool, job))
 
 
 def frames_of(node: Node, tool: Tool) -> tuple[int, ...]:
@@ -166,55 +160,3 @@ def preview(order: Order, frame: int) -> Job:
     params = {**job.params, "quality": "preview"} if has_quality else dict(job.params)
     names = {key: value for key, value in job.names.items() if key != "version"}
     return replace(job, frames=(frame,), handles=0, context=0, outputs={name: text}, params=params, names=names)
-
-
-def state_of(node: Node, tool: Tool, frames: Sequence[int]) -> str:
-    """A few digits that stand for everything above the arrows: knobs, connections, files of Reads."""
-    digest = hashlib.blake2b(digest_size=8)
-    seen: dict[str, int] = {}
-    for number in range(len(arrows(tool))):
-        source = node.input(number)
-        digest.update(f"arrow {number}\n".encode())
-        if source is not None:
-            for line in _described(source, seen, frames):
-                digest.update(f"{line}\n".encode())
-    return digest.hexdigest()
-
-
-def _described(node: Node, seen: dict[str, int], frames: Sequence[int]) -> Iterator[str]:
-    todo = [node]
-    while todo:
-        one = todo.pop()
-        name = one.fullName()
-        if name in seen:
-            yield f"again {seen[name]}"
-            continue
-        seen[name] = len(seen)
-        yield one.Class()
-        for knob_name, knob in sorted(one.knobs().items()):
-            if not _COSMETIC.fullmatch(knob_name) and not knob.getFlag(nuke.DO_NOT_WRITE):
-                yield f"{knob_name} {knob.toScript()}"
-        if one.Class() == "Read":
-            yield from _files(one, frames)
-        if one.Class() == "Group":
-            todo += [inner for inner in one.nodes() if inner.Class() == "Output"]
-        todo += [above for above in (one.input(i) for i in range(one.inputs())) if above is not None]
-
-
-def _files(read: Node, frames: Sequence[int]) -> Iterator[str]:
-    """Size and time of a Read's files, some of them where there are many."""
-    step = -(-len(frames) // _STATS) or 1
-    for frame in frames[::step]:
-        try:
-            status = os.stat(read["file"].evaluate(frame))
-            yield f"{frame} {status.st_size} {status.st_mtime_ns}"
-        except OSError:
-            yield f"{frame} missing"
-
-
-def _wants(node: Node, tool: Tool, job: Job) -> str:
-    values = {k: v for k, v in job.to_json().items() if k not in ("inputs", "outputs", "names")}
-    if tool is MATTE:
-        values["band"] = [node[name].value() for name in ("band_inward", "band_outward", "trimap_from")]
-    text = json.dumps(values, sort_keys=True)
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
+from sfumato_nuke.draw import parameters
 from sfumato_nuke.parts import Knob
 from sfumato_plugins.job import MISSING
-from sfumato_plugins.tool import Choice, Images, Number, Parameter, Several, Switch, Tool, Whole
+from sfumato_plugins.tool import Images, Tool
 
 LAYOUT = 1
 """What the node looks like, counted up when `migrate.py` has to change old nodes; kept in the knob sfumato_version."""
@@ -35,11 +35,6 @@ def arrows(tool: Tool) -> tuple[Images, ...]:
     return tuple(item for item in tool.inputs if not item.any_size)
 
 
-def knob_name(tool: Tool, parameter: Parameter) -> str:
-    """matte_quality: the knob of a parameter."""
-    return f"{tool.name}_{parameter.name}"
-
-
 def panel(tool: Tool, live: Iterable[Knob] = (), show: tuple[str, ...] = SHOW) -> tuple[Knob, ...]:
     """Every knob of a tool's node in order. `live`: knobs of the stock nodes inside that work without a solve."""
     return (*_tool(tool, tuple(live), show), *_range(), *_output(tool), *_farm(), *_info(tool))
@@ -63,55 +58,9 @@ def _tool(tool: Tool, live: tuple[Knob, ...], show: tuple[str, ...]) -> Iterable
         show[0],
         show,
     )
-    yield from _parameters(tool, lambda group: group != "Output")
+    yield from parameters(tool, lambda group: group != "Output")
     yield Knob("whole", "seed", "Seed", "Another seed, other noise. Both eyes share it.", 0)
     yield from live
-
-
-def _parameters(tool: Tool, wanted: Any) -> Iterable[Knob]:
-    said = ""
-    for parameter in tool.parameters:
-        if not wanted(parameter.group):
-            continue
-        if parameter.group != said:
-            said = parameter.group
-            yield Knob("divider", f"{tool.name}_{said.lower()}_divider", said, f"{said}: parameters of {tool.label}.")
-        yield from of_parameter(tool, parameter)
-
-
-def of_parameter(tool: Tool, parameter: Parameter) -> Iterable[Knob]:
-    """The knob, or for several words the knobs, of one parameter."""
-    name, help = knob_name(tool, parameter), _sentence(parameter)
-    when = (f"{tool.name}_{parameter.when[0]}", parameter.when[1]) if parameter.when else None
-    label, value = parameter.label, parameter.default
-    if isinstance(parameter, Several):
-        for i, word in enumerate(parameter.options):
-            about = f"{label}: {word}. {help}"
-            yield Knob("switch", f"{name}_{word}", word, about, word in value, same_line=i > 0, when=when)
-    elif isinstance(parameter, Choice):
-        yield Knob("choice", name, label, help, value, parameter.options, when=when)
-    elif isinstance(parameter, Switch):
-        yield Knob("switch", name, label, help, value, when=when)
-    elif isinstance(parameter, Whole):
-        yield Knob("whole", name, label, help, value, when=when)
-    elif isinstance(parameter, Number):
-        yield Knob("number", name, label, help, float(value), low=parameter.low, high=_sane(parameter), when=when)
-    else:
-        yield Knob("string", name, label, help, value, when=when)
-
-
-def _sane(number: Number) -> float:
-    """Where the slider ends; more may be typed in."""
-    return min(number.high, max(10.0 * abs(number.default), 1.0)) if number.high > 10 else number.high
-
-
-def _sentence(parameter: Parameter) -> str:
-    unit = getattr(parameter, "unit", "")
-    text = parameter.help[:1].upper() + parameter.help[1:] + (f", in {unit}" if unit else "") + "."
-    if not parameter.when:
-        return text
-    words = " or ".join({True: "on", False: "off"}.get(value, str(value)) for value in parameter.when[1])
-    return f"{text} Used while {parameter.when[0].replace('_', ' ')} is {words}."
 
 
 def _range() -> Iterable[Knob]:
@@ -154,7 +103,7 @@ def _output(tool: Tool) -> Iterable[Knob]:
     yield Knob("string", "output_shot", "Shot", "{shot} in the template.", "", same_line=True)
     yield Knob("string", "output_task", "Task", "{task} in the template. Empty: the node's name.", "", same_line=True)
     yield Knob("string", "version", "Version", "Like v003. Empty: the next one, or the one a stopped run began.", "")
-    yield from _parameters(tool, lambda group: group == "Output")
+    yield from parameters(tool, lambda group: group == "Output")
     for item in tool.outputs[1:]:
         yield Knob("switch", f"write_{item.name}", item.label, f"Also write {item.help}, beside the result.", False)
     yield Knob(

@@ -331,8 +331,10 @@ def test_the_site_says_where_results_go_and_an_artists_label_stays(session, tiny
     session.press(node, "run_here")
     assert "{shot} has no value" in session.messages.pop()
     node["output_shot"].setValue("010")
+    node["write_page"].setValue(True)
     assert ran(session, node) == "v001, up to date"
     assert (tmp_path / "ab" / "010" / "v001" / "m_v001.1001.exr").exists()
+    assert (tmp_path / "ab" / "010" / "v001" / "m_v001.page.html").exists()
     assert node["label"].value() == "hair, left"
 
 

@@ -180,7 +180,7 @@ def test_the_tabs_are_tool_range_output_farm_info():
 
 
 def test_every_parameter_of_the_tool_is_on_the_panel_with_its_own_words():
-    from sfumato_nuke.panel import knob_name
+    from sfumato_nuke.draw import knob_name
 
     from sfumato_plugins.tools.matte import MATTE
 
@@ -244,8 +244,8 @@ OTHER = {"Choice": lambda p: p.options[-1], "Switch": lambda p: not p.default, "
 
 
 def test_every_knob_of_a_parameter_reaches_the_job(session, node):
+    from sfumato_nuke.draw import knob_name, of_parameter
     from sfumato_nuke.knobs import parameters
-    from sfumato_nuke.panel import knob_name, of_parameter
 
     from sfumato_plugins.tools.matte import MATTE
 
