@@ -24,8 +24,8 @@ from sfumato_plugins.request import Compute, Request, Talker, computing
 from sfumato_plugins.stopping import leave
 
 LONGEST = 1 << 24  # bytes of a line; a job file is a few kilobytes
-GRACE = 1.0  # seconds a job has to stop in when the host is gone
-LOOK = 0.5  # seconds between looks at the parent, and at who wants the GPU
+GRACE = 0.6  # seconds a job has to stop in when the host is gone
+LOOK = 0.25  # seconds between looks at the parent, and at who wants the GPU
 
 
 def main(host: str = "", idle: float = 120.0, compute: Compute | None = None) -> int:

@@ -107,7 +107,7 @@ def test_a_killed_holders_gpu_is_free_at_once(start):
     process.wait()
     mine = None
     while mine is None:
-        assert time.monotonic() - killed < 2
+        assert time.monotonic() - killed < 5
         mine = leases.take("ONE", Client(), folder())
     print(f"free after {(time.monotonic() - killed) * 1000:.1f} ms")
     mine.give_back()
@@ -167,7 +167,7 @@ def test_an_engine_that_works_keeps_its_gpu_and_the_other_may_stop_waiting(open_
     began = time.monotonic()
     two.cancel(id)
     told.until("cancelled")
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5
 
 
 def test_an_engine_without_work_gives_its_gpu_back_after_a_while(open_engine, heard, environ):

