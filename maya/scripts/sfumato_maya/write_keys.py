@@ -8,25 +8,21 @@ MDGModifier, so that undo and redo are exact and quick.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import maya.api.OpenMaya as om
 import maya.api.OpenMayaAnim as oma
 from maya import cmds
 
-from sfumato_maya.attributes import find
-from sfumato_maya.plan import Write, make_plan
-from sfumato_plugins import curves as curve_files
-from sfumato_plugins.curves_maya_files import curve_names
-from sfumato_plugins.errors import JobError
+if TYPE_CHECKING:  # the plug-in loads this file at Maya's start: the rest is imported when it is used
+    from sfumato_maya.plan import Write
 
 NAME = "sfumatoApplyCurves"
 TICKET = "sfumato-ticket:"
 _waiting: dict[str, Request] = {}
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """times in frames of the timeline; plugs: where each of `writes` goes; names: of curves that have to be made."""
 
     times: tuple[float, ...]
@@ -89,6 +85,8 @@ class ApplyCurves(om.MPxCommand):
         return True
 
     def _write(self, request: Request) -> None:
+        from sfumato_maya.attributes import find
+
         plugs = [find(plug) for plug in request.plugs]
         curves = self._curves(plugs, request)
         unit = om.MTime.uiUnit()
@@ -141,6 +139,11 @@ def _request(text: str, start: float | None) -> Request:
     """
     if text.startswith(TICKET):
         return _waiting[text]
+    from sfumato_maya.plan import make_plan
+    from sfumato_plugins import curves as curve_files
+    from sfumato_plugins.curves_maya_files import curve_names
+    from sfumato_plugins.errors import JobError
+
     try:
         plan = make_plan(curve_files.load(text), layer=None, start=start)
         if plan.stops:
