@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         prepare_process()
         # A command that tidies looks often, and has to tell its tasks.
-        with interruptible(teller, hard=not getattr(args, "tidies", False)):
+        with interruptible(teller, getattr(args, "more_time", 0.0)):
             follow_parent(os.environ)
             done: int = args.go(args, teller)
         return done

@@ -44,7 +44,7 @@ def _add_queue(parser: argparse.ArgumentParser, exit_codes: str) -> None:
     command.add_argument("--timeout", type=float, metavar="MINUTES", help="after which a task counts as failed")
     command.add_argument("--json", action="store_true", help="one JSON document on stdout, everything else on stderr")
     command.add_argument("--progress", choices=("auto", "terminal", "openjd", "quiet"), default="auto")
-    command.set_defaults(go=_queue, tidies=True)
+    command.set_defaults(go=_queue, more_time=0.6)
 
 
 def _add_farm(parser: argparse.ArgumentParser, exit_codes: str) -> None:

@@ -82,6 +82,7 @@ class _Queue:
         found = problems(job)
         if found:
             raise JobError(found)
+        self.teller.pause()
         asked = pinned(job)
         self.job: Job = fill(asked)  # a version is reserved here, so that every task finds the same
         self.tool = sfumato_plugins.tool(job.tool)

@@ -18,6 +18,7 @@ from sfumato_plugins.queue_tasks import Task, Tasks
 from sfumato_plugins.stopping import PARENT
 
 LOOK = 0.05  # seconds between looks of the main thread; tasks start without it
+LATEST = 0.95  # seconds a stop may take
 FINAL = (2, 130)  # exit codes after which another try would end the same: a wrong request, a cancel
 
 
@@ -64,8 +65,11 @@ class Engine:
                 look()
         finally:
             self._stop()
-            for thread in threads:
-                thread.join()
+            end = time.monotonic() + LATEST
+            for thread in threads:  # one that is still importing is not waited for; its task would end with us
+                thread.join(None if self.tasks.over else max(0.0, end - time.monotonic()))
+            for task in self.tasks.having("running"):
+                task.state = "cancelled"
             shutil.rmtree(root, ignore_errors=True)
             with contextlib.suppress(OSError):
                 os.rmdir(self._logs)

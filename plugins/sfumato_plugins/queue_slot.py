@@ -17,7 +17,7 @@ from typing import Any, Callable, TextIO
 
 from sfumato_plugins.report import spoken
 
-PATIENCE = 0.9  # seconds from SIGTERM to SIGKILL; a task of ours needs less
+PATIENCE = 0.85  # seconds from SIGTERM to SIGKILL; a task of ours needs less
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,11 @@ class Slot:
     def run(self, command: Sequence[str], log: str, timeout: float | None = None) -> Ended:
         """Run one command to its end; its output goes to the file `log`."""
         began = time.monotonic()
+        if self._session is None:
+            self._session = self._open()
+        if self._stopped:
+            return Ended("cancelled", None, "", 0.0)
         with open(log, "w", encoding="utf-8", errors="backslashreplace") as file:
-            if self._session is None:
-                self._session = self._open()
             last = _hear(self._session_id, file)
             try:
                 self._over.clear()

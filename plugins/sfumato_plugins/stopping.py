@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -30,11 +30,11 @@ _PR_SET_PDEATHSIG = 1  # prctl.h
 
 
 @contextmanager
-def interruptible(teller: Teller, hard: bool = True) -> Iterator[None]:
+def interruptible(teller: Teller, more: float = 0.0) -> Iterator[None]:
     """Ctrl-C and SIGTERM ask the work to stop between two steps; when it does not, they end it: at the latest after
     LAST seconds, at once when they come a second time.
 
-    hard: False for work that looks often and has something to tidy: then they only ask.
+    more: Seconds it is given besides, because it has to stop others first.
 
     Use it before threads are started. Not on the main thread it does nothing: whoever started us stops us.
     """
@@ -50,7 +50,7 @@ def interruptible(teller: Teller, hard: bool = True) -> Iterator[None]:
 
     before: dict[int, Any] = {n: signal.signal(n, ask) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with _ended_late() if hard else nullcontext():
+        with _ended_late(more):
             yield
     finally:
         for number, handler in before.items():
@@ -58,17 +58,17 @@ def interruptible(teller: Teller, hard: bool = True) -> Iterator[None]:
 
 
 @contextmanager
-def _ended_late() -> Iterator[None]:
+def _ended_late(more: float) -> Iterator[None]:
     """Within, a signal ends the process soon.
 
     Python's own handlers run only between two instructions of the main thread, so not within one long call into torch.
     The wakeup socket is written by the signal's C handler, at once.
     """
     heard, wakes = socket.socketpair()
-    heard, guard = _guarded(heard, wakes)
+    heard, guard = _guarded(heard, wakes, LAST + more)
     wakes.setblocking(False)
     wakeup = signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)
-    threading.Thread(target=_end_late, args=(heard,), name="sfumato-stop", daemon=True).start()
+    threading.Thread(target=_end_late, args=(heard, GRACE + more), name="sfumato-stop", daemon=True).start()
     try:
         yield
     finally:
@@ -87,18 +87,18 @@ def leave(code: int) -> None:
     os._exit(code)
 
 
-def _end_late(heard: socket.socket) -> None:
-    """End the process when its main thread has not left `interruptible` GRACE seconds after a signal."""
+def _end_late(heard: socket.socket, grace: float) -> None:
+    """End the process when its main thread has not left `interruptible` so many seconds after a signal."""
     with heard:
         number = _signal_from(heard)
-        if number and not _closes(heard, GRACE):
+        if number and not _closes(heard, grace):
             said = f"stopped by {_name(number)} within a step\n  finished frames are kept; run again to go on\n"
             with suppress(OSError):
                 os.write(2, said.encode())
             os._exit(CANCELLED)
 
 
-def _guarded(heard: socket.socket, wakes: socket.socket) -> tuple[socket.socket, int]:
+def _guarded(heard: socket.socket, wakes: socket.socket, last: float) -> tuple[socket.socket, int]:
     """Put a small process between the two sockets that passes signals on and needs none of our locks to end us.
 
     Returns the socket that signals now arrive at, and the process; 0 where processes cannot be forked.
@@ -122,7 +122,7 @@ def _guarded(heard: socket.socket, wakes: socket.socket) -> tuple[socket.socket,
         if number:
             with suppress(OSError):
                 theirs.send(bytes([number]))
-            if not _closes(heard, LAST):
+            if not _closes(heard, last):
                 os.kill(us, signal.SIGKILL)
     finally:
         os._exit(0)
