@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     teller = _teller(args)
     try:
         prepare_process()
-        # A command that tidies looks often, and has to tell its tasks.
+        # A queue has more time: it has to stop its tasks first.
         with interruptible(teller, getattr(args, "more_time", 0.0)):
             follow_parent(os.environ)
             done: int = args.go(args, teller)
