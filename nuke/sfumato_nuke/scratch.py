@@ -89,8 +89,9 @@ def _answered(path: str) -> Iterator[str]:
             note = json.load(file)
         if os.path.isfile(note["result"]):
             shutil.rmtree(note["inputs"], ignore_errors=True)
-            os.remove(path)
             yield str(note["inputs"])
+        if not os.path.isdir(note["inputs"]):
+            os.remove(path)
 
 
 def _in_use(folder: str) -> bool:

@@ -13,8 +13,9 @@ from typing import Any, Callable
 import nuke
 
 from sfumato_nuke import knobs, results, scratch
-from sfumato_nuke.order import absolute
+from sfumato_nuke.order import absolute, order
 from sfumato_nuke.under_way import Run, tell_failure
+from sfumato_plugins.errors import JobError
 from sfumato_plugins.job import Job
 from sfumato_plugins.launch import Engine
 from sfumato_plugins.settings import Settings
@@ -81,15 +82,21 @@ class Watch:
 
     def look(self) -> None:
         """One look, from the timer: never raises."""
-        for message in self.engine.poll() if self.engine is not None else ():
-            self._safely(self._hear, message)
+        self._safely(self._look_at_engine)
         for run in list(self.runs):
-            for message in run.queue.poll() if run.queue is not None else ():
-                self._safely(self._on, run, message)
-            if run in self.runs and run.bar is not None and run.bar.isCancelled():
-                self._safely(self.cancel, run)
+            self._safely(self._look_at, run)
         if not self.runs and self._timer is not None:
             self._timer.stop()
+
+    def _look_at_engine(self) -> None:
+        for message in self.engine.poll() if self.engine is not None else ():
+            self._safely(self._hear, message)
+
+    def _look_at(self, run: Run) -> None:
+        for message in run.queue.poll() if run.queue is not None else ():
+            self._safely(self._on, run, message)
+        if run in self.runs and run.bar is not None and run.bar.isCancelled():
+            self.cancel(run)
 
     def _safely(self, do: Callable[..., None], *given: Any) -> None:
         """A timer that raises would do so ten times a second, and what came after would be lost."""
@@ -177,8 +184,11 @@ class Watch:
         results.show(node, tool, run.job)
         results.made(node, run.order)
         skipped = sum(map(len, message.get("skipped", {}).values()))
-        more = f", {skipped} frames skipped" if skipped else ""
-        knobs.tell(node, "status", f"{run.job.names.get('version', 'result')}, up to date{more}")
+        more = f"; {skipped} frames skipped" if skipped else ""
+        try:  # the artist may have gone on working
+            knobs.tell(node, "status", results.status(node, order(node, tool)) + more)
+        except JobError as error:
+            knobs.tell(node, "status", f"{run.job.names.get('version', 'result')}, done; now {error.problems[0].what}")
 
 
 def named_python(settings: Settings) -> str:

@@ -311,6 +311,8 @@ def test_inputs_of_a_farms_job_stay_until_its_result_is_there(session, tmp_path)
     result.write_text("{}")
     assert scratch.sweep(load_settings()) == [str(inputs)]
     assert not inputs.exists()
+    (root,) = tmp_path.glob("sfumato-*")
+    assert not list(root.iterdir()), "nothing is left to remember"
 
 
 def test_a_keyed_trimap_is_handed_over_and_never_rendered(session, node, plate, tmp_path):
