@@ -15,7 +15,7 @@ from sfumato_plugins.install import host_folder
 from sfumato_plugins.runtime import allowed_cores
 from sfumato_plugins.settings import KNOWN, load_settings
 
-PACKAGES = ("torch", "numpy", "scipy", "OpenImageIO", "opencolorio", "safetensors")
+PACKAGES = ("torch", "numpy", "scipy", "OpenImageIO", "opencolorio", "safetensors", "openjd-sessions")
 OPTIONAL = {"pymatting": "sfumato bench: pip install 'sfumato[bench]'"}
 
 

@@ -17,7 +17,7 @@ from sfumato_plugins.errors import wrong
 from sfumato_plugins.job import Job
 
 SYSTEMS = ("linux", "windows", "macos")
-VARIABLE = "SFUMATO_PATHS"  # rows, one a line
+VARIABLE = "SFUMATO_PATHS"  # rows with | between them
 _ROW = re.compile(r"\s*(linux|windows|macos)\s*=\s*(.+?)\s*")
 
 
@@ -121,7 +121,7 @@ def mapped(job: Job, farm: Mapping[str, object], environ: Mapping[str, str] = os
     """
     given = farm.get("paths")
     texts = [str(row) for row in given] if isinstance(given, list) else []
-    texts += environ.get(VARIABLE, "").splitlines()
+    texts += environ.get(VARIABLE, "").split("|")
     try:
         rows = [Roots.parse(text) for text in texts if text.strip()]
     except ValueError as error:

@@ -195,7 +195,8 @@ class _Queue:
         where = places[0] if len(places) == 1 else f"{len(places)} slots ({', '.join(places)})"
         kept = len(self.tasks.having("kept"))
         more = f"; {kept} tasks are complete" if kept else ""
-        self.teller.say(f"queue: {frames} frames in {len(waiting)} tasks on {where}{more}")
+        tasks = f"{len(waiting)} task{'s' * (len(waiting) != 1)}"
+        self.teller.say(f"queue: {frames} frames in {tasks} on {where}{more}")
 
     def _found(self, places: Sequence[str], stopped: bool) -> dict[str, Any]:
         failed = self.tasks.having("failed")

@@ -133,6 +133,7 @@ class Slot:
             self._heard(share, status.status_message or "")
 
 
+_SIGNALS = {int(number): number.name for number in signal.Signals}
 _STATES = {"success": "done", "failed": "failed", "timeout": "timeout", "canceled": "cancelled"}
 
 
@@ -144,7 +145,7 @@ def _words(state: str, status: Any, last: Sequence[str], timeout: float | None) 
         return str(status.fail_message)
     code = status.exit_code
     if code is not None and code < 0:
-        return f"killed by {signal.Signals(-code).name}"
+        return f"killed by {_SIGNALS.get(-code, f'signal {-code}')}"
     how = "did not start" if code is None else f"ended with exit code {code}"
     return f"{how}: {last[-1]}" if last else how
 

@@ -12,7 +12,7 @@ require_commercial = true                 # refuse model weights without a comme
 prompts_in_metadata = false
 temporary = "/fast/tmp"
 
-[farm]
+[farm]                                    # all of it: farm/options.py
 pool = "gpu"
 """
 

@@ -38,7 +38,7 @@ def test_the_settings_are_the_defaults_and_options_win(tmp_path):
         ("pol = 'gpu'", "did you mean 'pool'?"),
         ("priority = 101", "101 is outside 0 to 100"),
         ("priority = 50.5", "50.5 should be a whole number"),
-        ("limits = 'lic'", "'lic' should be a list of texts"),
+        ("limits = 'lic'", "'lic' should be a list of texts, each in a line"),
         ("environment = ['9A=b']", "'9A' should be written like NAME=value"),
         ("os = 'irix'", "'irix' is not one of linux, windows, macos"),
         ("paths = ['linux=/shows']", "should name a folder on two systems or more"),
@@ -86,7 +86,7 @@ def test_a_job_written_on_windows_runs_here(tmp_path):
     assert here.inputs == {"plate": "/shows/p.exr", "trimap": "t.exr"}
     assert here.outputs == {"matte": "/shows/M.exr"}
     assert here.color == {"config": "/shows/config.ocio", "plate": "ACEScg"}
-    assert mapped(job, {}, {VARIABLE: "linux=/shows; windows=S:/shows\n"}) == here
+    assert mapped(job, {}, {VARIABLE: "linux=/shows; windows=S:/shows | linux=/a; macos=/b"}) == here
     assert mapped(job, {}, {}) is job
 
 

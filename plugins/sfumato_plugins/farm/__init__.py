@@ -11,6 +11,7 @@ from sfumato_plugins.errors import JobError, nearest, wrong
 from sfumato_plugins.farm.options import Options
 from sfumato_plugins.farm.sheet import Sheet, sheet
 from sfumato_plugins.job import load
+from sfumato_plugins.paths import mapped
 
 KINDS = {  # name -> what OUT is
     "openjd": "a template, .yaml or .json",
@@ -37,11 +38,12 @@ def export(job_path: str, kind: str, out: str, options: Options | None = None) -
     """
     if kind not in KINDS:
         raise wrong("--to", f"{kind!r} is no farm sfumato knows", nearest(kind, KINDS))
-    job = load(job_path)
+    options = options or Options()
+    job = mapped(load(job_path), {"paths": [str(row) for row in options.paths]}, {})
     found = problems_here(job)
     if found:
         raise JobError(found)
-    return _write(out, _files(kind, sheet(job, os.path.abspath(job_path), options or Options()), out))
+    return _write(out, _files(kind, sheet(job, os.path.abspath(job_path), options), out))
 
 
 def next_step(kind: str, written: list[str], job_path: str) -> str:

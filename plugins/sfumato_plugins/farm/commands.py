@@ -35,7 +35,7 @@ def next_step(written: list[str], job_path: str) -> str:
 
 
 def _line(given: Sheet, words: Sequence[str]) -> str:
-    variables = given.one_line_environment
+    variables = given.environment
     if given.options.os != "windows":
         return shlex.join([*(["env", *(f"{k}={v}" for k, v in variables.items())] if variables else []), *words])
     line = subprocess.list2cmdline(words)

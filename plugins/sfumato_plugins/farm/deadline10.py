@@ -91,7 +91,7 @@ def _job_info(given: Sheet, stage: Stage) -> dict[str, object]:
         "FailureDetectionTaskErrors": wanted.retries + 1,
     }
     for prefix, values in (
-        ("EnvironmentKeyValue", given.one_line_environment),
+        ("EnvironmentKeyValue", given.environment),
         ("ExtraInfoKeyValue", {name: value for name, value in extra.items() if value}),
     ):
         lines.update({f"{prefix}{i}": f"{name}={value}" for i, (name, value) in enumerate(values.items())})

@@ -104,8 +104,8 @@ def _with(found: Options, name: str, value: Any, where: str, problems: list[Prob
 
 def _wrong(name: str, value: Any) -> str:
     if name in _LISTS:
-        fine = isinstance(value, (list, tuple)) and all(isinstance(v, str) and v for v in value)
-        return "" if fine else f"{value!r} should be a list of texts"
+        fine = isinstance(value, (list, tuple)) and all(isinstance(v, str) and v and "\n" not in v for v in value)
+        return "" if fine else f"{value!r} should be a list of texts, each in a line"
     if name in _TEXTS:
         if not isinstance(value, str) or "\n" in value:
             return f"{value!r} should be text"

@@ -45,13 +45,8 @@ class Sheet:
     @property
     def environment(self) -> dict[str, str]:
         """Variables of every task."""
-        rows = "\n".join(str(row) for row in self.options.paths)
+        rows = " | ".join(str(row) for row in self.options.paths)
         return {**self.options.environment, **({VARIABLE: rows} if rows else {})}
-
-    @property
-    def one_line_environment(self) -> dict[str, str]:
-        """The same for farms whose files hold a variable in a line: without the rows of paths if there are several."""
-        return {name: value for name, value in self.environment.items() if "\n" not in value}
 
     @property
     def gpus(self) -> int:

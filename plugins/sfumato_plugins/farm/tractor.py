@@ -17,7 +17,7 @@ _ESCAPED = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 def files(given: Sheet, out: str) -> dict[str, str]:
     wanted = given.options
-    variables = [f"setenv {name}={value}" for name, value in given.one_line_environment.items()]
+    variables = [f"setenv {name}={value}" for name, value in given.environment.items()]
     options = [
         f"-title {word(given.title)}",
         f"-priority {wanted.priority}",
