@@ -92,13 +92,13 @@ def _cancel(node: Node, tool: Tool) -> str:
 
 
 def _load(node: Node, tool: Tool) -> str:
-    asked = order(node, tool)
+    asked = order(node, tool, to_compute=False)
     said = results.load(node, tool, asked, knobs.text(node, "version_to_load"))
     return said if "not there" in said else results.status(node, asked)
 
 
 def _status(node: Node, tool: Tool) -> str:
-    return "" if WATCH.of(node) else results.status(node, order(node, tool))
+    return "" if WATCH.of(node) else results.status(node, order(node, tool, to_compute=False))
 
 
 def _reveal(node: Node, tool: Tool) -> str:

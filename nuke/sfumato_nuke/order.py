@@ -42,8 +42,10 @@ class Order:
     wants: str
 
 
-def order(node: Node, tool: Tool) -> Order:
+def order(node: Node, tool: Tool, to_compute: bool = True) -> Order:
     """What the knobs ask for.
+
+    to_compute: False to look at results only: there may be no plate any more, and so no frames.
 
     Raises:
         JobError: they cannot be read as a job; every sentence is for the artist.
@@ -56,7 +58,8 @@ def order(node: Node, tool: Tool) -> Order:
         params = matte.widened(node, params, connected)
     if "device" not in params and settings.get("device"):
         params["device"] = settings.get("device")
-    frames, views = frames_of(node, tool), views_of(node)
+    loose = not to_compute and node["range_from"].value() == RANGES[0] and node.input(0) is None
+    frames, views = () if loose else frames_of(node, tool), views_of(node)
     names = {
         "show": knobs.text(node, "output_show") or settings.get("show"),
         "shot": knobs.text(node, "output_shot"),
@@ -155,7 +158,9 @@ def preview(order: Order, frame: int) -> Job:
     job = order.job
     name = order.tool.main_output.name
     text = job.outputs[name]
-    text = text.replace("{version}", "preview") if "{version}" in text else text.replace(".####", ".preview.####")
+    if "{version}" not in text:
+        text = os.path.join(os.path.dirname(text), "preview", os.path.basename(text)).replace("\\", "/")
+    text = text.replace("{version}", "preview")
     has_quality = any(p.name == "quality" for p in order.tool.parameters)
     params = {**job.params, "quality": "preview"} if has_quality else dict(job.params)
     names = {key: value for key, value in job.names.items() if key != "version"}

@@ -160,6 +160,11 @@ def test_an_artists_day(session, tiny_shot, script, tmp_path, engine):
     session.press(node, "load_version")
     assert "v001" in result["file"].value()
     assert node["status"].value() == "v001, settings changed since"
+    plate = node.input(0)
+    node.setInput(0, None)
+    session.press(node, "load_version")
+    assert node["status"].value() == "v001, inputs changed since", "results show without a plate"
+    node.setInput(0, plate)
     node["version_to_load"].setValue("v009")
     session.press(node, "load_version")
     assert "v009 is not there" in session.messages.pop()
@@ -337,6 +342,11 @@ def test_the_site_says_where_results_go_and_an_artists_label_stays(session, tiny
     assert ran(session, node) == "v001, up to date"
     assert (tmp_path / "ab" / "010" / "v001" / "m_v001.1001.exr").exists()
     assert (tmp_path / "ab" / "010" / "v001" / "m_v001.page.html").exists()
+    node["output"].setValue("one.%04d.exr")  # no version in it: what is there is only looked at beside
+    session.frame = 1002
+    ran(session, node, "solve_frame")
+    assert (script.parent / "preview" / "one.1002.exr").exists()
+    assert not (script.parent / "one.1002.exr").exists()
     assert node["label"].value() == "hair, left"
 
 
