@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sfumato_plugins.report import Teller
+
+if TYPE_CHECKING:
+    import socket  # loaded where it is used: --help waits for nothing
 
 GRACE = 0.6  # seconds the work has to stop by itself; a step of a large plate takes longer
 LAST = (
@@ -64,6 +66,8 @@ def _ended_late(more: float) -> Iterator[None]:
     Python's own handlers run only between two instructions of the main thread, so not within one long call into torch.
     The wakeup socket is written by the signal's C handler, at once.
     """
+    import socket
+
     heard, wakes = socket.socketpair()
     heard, guard = _guarded(heard, wakes, LAST + more)
     wakes.setblocking(False)
@@ -105,6 +109,8 @@ def _guarded(heard: socket.socket, wakes: socket.socket, last: float) -> tuple[s
     """
     if not hasattr(os, "fork"):
         return heard, 0
+    import socket
+
     ours, theirs = socket.socketpair()
     us = os.getpid()
     guard = os.fork()
@@ -138,6 +144,8 @@ def _signal_from(heard: socket.socket) -> int:
 
 def _closes(heard: socket.socket, seconds: float) -> bool:
     """Whether the other end is closed within some time, whatever else it says before."""
+    import socket
+
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         heard.settimeout(left)
