@@ -44,7 +44,7 @@ def run(say: Say = lambda line: None, *, quick: bool = False) -> dict[str, Any]:
         quick: Fewer repetitions.
 
     Returns:
-        The bench document. A row: case, method, ms (median), worst (ms), runs, and for failures what the artist reads.
+        The bench document. A row: case, method, ms (median), best and worst (ms), runs, and for failures what the artist reads.
     """
     import sfumato
     from sfumato.device import describe, pick_device
@@ -59,7 +59,7 @@ def run(say: Say = lambda line: None, *, quick: bool = False) -> dict[str, Any]:
         "bench": "host",
         "version": sfumato.__version__,
         "device": describe(pick_device("cpu")),
-        "settings": {"python": sys.version.split()[0], "quick": quick},
+        "settings": {"python": sys.version.split()[0], "quick": quick, "load": round(_load(), 2)},
         "rows": rows,
         "means": {"sfumato": {row["case"]: row["ms"] for row in rows}},
         "targets": [*_targets(rows), _compiled(compiled)],
@@ -71,10 +71,11 @@ def as_text(document: dict[str, Any]) -> str:
     """The document for people."""
     said = [{"case": r["case"], "what the artist reads": r["said"]} for r in document["rows"] if r.get("said")]
     parts = [
-        as_table(document["rows"], ("case", "ms", "worst", "runs")),
+        as_table(document["rows"], ("case", "ms", "best", "worst", "runs")),
         as_table(said, ("case", "what the artist reads")),
         as_table(document["targets"], ("name", "value", "bound", "met")),
-        f"sfumato {document['version']}, Python {document['settings']['python']}, {document['device']}",
+        f"sfumato {document['version']}, Python {document['settings']['python']}, {document['device']}, "
+        f"{document['settings']['load']} processes a core wanted to run",
     ]
     return "\n\n".join(parts)
 
@@ -97,9 +98,22 @@ def _cases(folder: str, quick: bool) -> Iterator[Row]:
         yield make(f"failure: {what}")
 
 
+def _load() -> float:
+    """Processes that want to run, a core: above 1 they wait for each other, and so does everything timed here."""
+    return os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else 0.0
+
+
 def _row(case: str, seconds: list[float], **more: Any) -> Row:
     ms = sorted(1000 * s for s in seconds)
-    return {"case": case, "method": "sfumato", "ms": statistics.median(ms), "worst": ms[-1], "runs": len(ms), **more}
+    return {
+        "case": case,
+        "method": "sfumato",
+        "ms": statistics.median(ms),
+        "best": ms[0],
+        "worst": ms[-1],
+        "runs": len(ms),
+        **more,
+    }
 
 
 def _hello() -> float:
