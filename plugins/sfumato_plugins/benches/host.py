@@ -44,7 +44,8 @@ def run(say: Say = lambda line: None, *, quick: bool = False) -> dict[str, Any]:
         quick: Fewer repetitions.
 
     Returns:
-        The bench document. A row: case, method, ms (median), best and worst (ms), runs, and for failures what the artist reads.
+        The bench document. A row: case, method, ms (median), best and worst (ms), runs; for failures what the artist
+        reads, its kind, and whether the log holds anything.
     """
     import sfumato
     from sfumato.device import describe, pick_device
