@@ -19,7 +19,7 @@ from fakes.walk import Walk
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COUNT, SEED = 50, 20260727
-DAYS = {"nuke": ["test_nuke_day.py"], "maya": ["test_maya_day.py"]}
+DAYS = {"nuke": ("node", "inputs", "day"), "maya": ("apply", "panels", "day")}  # quick ones first: -x stops there
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def caught_by_walk(walk, trees, site, chance):
 
 
 def caught_by_run(tmp_path, site, text):
-    """Whether the host's scripted day fails on the fakes with this text in the file's place."""
+    """Whether the host's scripted days fail on the fakes with this text in the file's place."""
     host, copy = site.path.partition("/")[0], tmp_path / f"{pathlib.Path(site.path).stem}-{site.line}"
     for folder in (host, "tests/hosts", "tests/golden"):
         shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
@@ -56,7 +56,7 @@ def caught_by_run(tmp_path, site, text):
         (copy / kept).symlink_to(ROOT / kept)
     (copy / site.path).write_text(text, encoding="utf-8")
     words = [sys.executable, "-c", "import sys, pytest; sys.path.remove(''); sys.exit(pytest.main())"]
-    files = [str(copy / "tests" / "hosts" / name) for name in DAYS[host]]
+    files = [str(copy / "tests" / "hosts" / f"test_{host}_{name}.py") for name in DAYS[host]]
     environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     words += ["-x", "-q", "-p", "no:cacheprovider", *files]
     done = subprocess.run(words, capture_output=True, text=True, cwd=copy, env=environ, check=False)
@@ -90,3 +90,20 @@ def test_every_mistake_there_is_room_for_is_caught_by_the_walk(trees, sites):
     print(f"{len(sites) - len(missed)} of {len(sites)} caught by the walk alone")
     print("\n".join(missed))
     assert len(missed) <= len(sites) // 50
+
+
+@pytest.mark.slow
+def test_running_the_days_catches_most_mistakes_without_the_walk(trees, sites, tmp_path):
+    """The second net on its own; what it lets through are lines that no scripted day runs, hence the first."""
+    walk, chance, caught = Walk(), random.Random(SEED), []
+    chosen = sample(sites, 12, SEED + 1)
+    for host in DAYS:
+        whole = next(site for site in chosen if site.path.startswith(host))
+        unspoilt = (ROOT / whole.path).read_text(encoding="utf-8")
+        assert not caught_by_run(tmp_path / "whole", whole, unspoilt), f"{host}: the days fail without any mistake"
+    for site in chosen:
+        done, _, text = caught_by_walk(walk, trees, site, chance)
+        caught.append(caught_by_run(tmp_path, site, text))
+        print(f"{'run' if caught[-1] else 'nothing':7} {site.kind:5} {site.path}:{site.line}  {done}", flush=True)
+    print(f"{sum(caught)} of {len(chosen)} caught by runs alone")
+    assert sum(caught) >= len(chosen) // 2

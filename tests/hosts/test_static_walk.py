@@ -61,6 +61,7 @@ WRONG = {
     "a knob's method": "nuke.thisNode()['file'].setVal('x')",
     "a constant": "nuke.thisNode()['x'].setFlag(nuke.DO_NOT_WRIT)",
     "a method of a parameter": "def f(node: 'nuke.Node') -> None:\n    node['x'].setTooltp('')",
+    "an annotation": "def f(plug: om.MPlugg) -> None: ...",
     "a method of who knows what": "def f(node):\n    node.setXYpso(1, 2)",
     "its arity": "def f(node):\n    node.setXYpos(1)",
     "an attribute put on the host": "nuke.busy = True",

@@ -88,9 +88,8 @@ class Types:
         elif isinstance(node, (ast.NamedExpr, ast.Await, ast.Starred)):
             return self.infer(node.value, scopes)
         elif isinstance(node, (ast.ListComp, ast.GeneratorExp, ast.SetComp)):
-            return frozenset(Value("list", v.name) for v in self.infer(node.elt, scopes) if v.kind == "object") or {
-                UNKNOWN
-            }
+            inner = self.infer(node.elt, scopes)
+            return frozenset(Value("list", v.name) if v.kind == "object" else UNKNOWN for v in inner)
         return {UNKNOWN}
 
     def member(self, node, scopes):

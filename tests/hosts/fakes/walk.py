@@ -14,7 +14,6 @@ from .inference import HOSTS, UNKNOWN, Types, Value
 from .scope import Scope
 from .table import signature
 
-BUILDERS = {"nuke.createNode", "maya.cmds.createNode"}
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 
 
@@ -54,9 +53,10 @@ class Walk(Types):
             inner = node.body if isinstance(node.body, list) else [node.body]
             for outside in (*getattr(node, "decorator_list", ()), *getattr(node, "bases", ())):
                 self.node(outside, scopes)
-            arguments = getattr(node, "args", None)
-            for default in [*arguments.defaults, *filter(None, arguments.kw_defaults)] if arguments else ():
-                self.node(default, scopes)
+            if hasattr(node, "args"):
+                self.node(node.args, scopes)
+            if getattr(node, "returns", None):
+                self.node(node.returns, scopes)
             return self.visit(inner, [*scopes, Scope(self, inner, scopes, node)])
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             self.imports(node)
@@ -66,9 +66,7 @@ class Walk(Types):
             self.call(node, scopes)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             self.frozen(node)
-        for child in ast.iter_child_nodes(node):
-            if not (isinstance(node, (ast.AnnAssign, ast.arg)) and child is node.annotation):
-                self.node(child, scopes)
+        self.visit(ast.iter_child_nodes(node), scopes)
         return None
 
     def imports(self, node):
@@ -138,9 +136,9 @@ class Walk(Types):
             if not any(binds(entry, node) for entry in entries):
                 shown = " or ".join(sorted({f"{e.name}{s}" for e in entries for s in e.signatures}))
                 self.report(node, f"{ast.unparse(node)[:80]} does not fit {shown[:300]}")
-        if certain in BUILDERS and node.args and isinstance(node.args[0], ast.Constant):
+        if certain == "nuke.createNode" and node.args and isinstance(node.args[0], ast.Constant):
             kind = node.args[0].value
-            if certain == "nuke.createNode" and self.table.find("nuke.nodes", kind) is None:
+            if self.table.find("nuke.nodes", kind) is None:
                 self.report(node, f"no node class {kind!r} in the table")
 
 
