@@ -408,7 +408,7 @@ def test_no_button_ever_raises(session, tiny_shot, script, button, monkeypatch):
     (message,) = session.messages
     assert "ZeroDivisionError" in message
     log = message.rpartition("log: ")[2]
-    assert "1 / 0" in pathlib.Path(log).read_text()
+    assert "ZeroDivisionError" in pathlib.Path(log).read_text()
 
 
 def test_a_node_deleted_while_it_is_computed_leaves_a_whole_version(session, tiny_shot, script, tmp_path):
