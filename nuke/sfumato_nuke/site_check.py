@@ -7,6 +7,7 @@ Prints a report; the exit code is 0 if everything works, else 1. Changes no scri
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -46,7 +47,7 @@ def checks(report: Report, folder: str) -> None:
     report.check("init.py was run", _started)
     site_report.calls_are_there(report, os.path.join(HERE, "host_calls.txt"), window=bool(nuke.GUI))
     for tool in _tools():
-        report.check(f"a {tool} node", lambda tool=tool: _node(tool))
+        report.check(f"a {tool} node", functools.partial(_node, tool))
     matte = site_report.engine(report, "nuke", folder)
     if matte:
         report.check("Nuke reads the matte", lambda: _read(matte))

@@ -1,6 +1,7 @@
 """The report that a customer runs once: on the fakes it says what works, and what does not, without ever raising."""
 
 import pathlib
+import runpy
 import sys
 
 import pytest
@@ -114,6 +115,13 @@ def test_what_is_missing_is_a_line_each_and_exit_1(nuke, capsys):
     assert "NUKE_PATH" in found["init.py was run"][1]
     assert found["calls that sfumato makes"][1].endswith("missing: nuke.Int_Knob")
     assert found["a tiny matte"][0] == "--"
+
+
+@pytest.mark.usefixtures("no_engine", "nuke")
+def test_as_a_program_it_leaves_with_its_exit_code():
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ROOT / "nuke" / "sfumato_nuke" / "site_check.py"), run_name="__main__")
+    assert ended.value.code == 1
 
 
 @pytest.mark.usefixtures("no_engine")
