@@ -95,9 +95,10 @@ def unbroken(shot):
 
 
 def tasks_of(process):
-    """Processes a queue has started."""
-    asked = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True)
-    return [int(pid) for pid in asked.stdout.split()]
+    """Tasks a queue has started; its other child is the guard that ends it when it does not stop."""
+    asked = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(process.pid)], capture_output=True, text=True)
+    lines = [line.split(None, 1) for line in asked.stdout.splitlines()]
+    return [int(pid) for pid, told in lines if "sfumato_plugins.cli run" in told]
 
 
 def wait_for(condition, seconds=60):
