@@ -44,6 +44,11 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     command.add_argument("--quick", action="store_true", help="fewer repetitions")
     command.add_argument("--json", action="store_true", help="one JSON document on stdout")
     command.set_defaults(go=_bench_host, progress="terminal")
+    command = names.add_parser("inversion", help="exact diffusion inversion beside others, where the truth is known")
+    command.add_argument("--quick", action="store_true", help="a smaller mixture and fewer cases")
+    command.add_argument("--seed", type=int, default=0, metavar="N")
+    command.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    command.set_defaults(go=_bench_inversion, progress="terminal")
     command = names.add_parser("queue", help="what two slots gain, and what the queue costs a task")
     command.add_argument("--tasks", type=int, default=16, metavar="N", help="that sleep half a second (default: 16)")
     command.add_argument("--json", action="store_true", help="one JSON document on stdout")
@@ -103,6 +108,14 @@ def _bench_queue(args: argparse.Namespace, teller: Teller) -> int:
 
     document = queue.run(lambda line: print(line, file=sys.stderr, flush=True), tasks=max(args.tasks, 1))
     print(json.dumps(document, indent=1) if args.json else queue.as_text(document))
+    return 0
+
+
+def _bench_inversion(args: argparse.Namespace, teller: Teller) -> int:
+    from sfumato_plugins.benches import inversion
+
+    document = inversion.run(lambda line: print(line, file=sys.stderr, flush=True), quick=args.quick, seed=args.seed)
+    print(json.dumps(document, indent=1) if args.json else inversion.as_text(document))
     return 0
 
 

@@ -21,8 +21,9 @@ def edict_sample(
 ) -> tuple[Tensor, Tensor]:
     """Wallace, Gokul, Naik, "EDICT", 2023: two states take turns in moving each other, then mix. Two calls.
 
-    pair: Both latents at nodes[N]; from noise alone, the same twice. VP and VE only. Returns both at nodes[0]; the first
-    is the answer.
+    pair: Both latents at nodes[N]; from noise alone, the same twice. VP and VE only.
+
+    Returns both at nodes[0]; the first is the answer.
     """
     x, y = pair
     for here, there in _downward(grid):

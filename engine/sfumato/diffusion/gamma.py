@@ -14,7 +14,6 @@ Policy = float | str
 DENOMINATOR = 256  # gammas are rational with at most this, so that integers can be scaled by them
 CLAMP = (Fraction(3, 10), Fraction(1))  # below, inversion amplifies; above, sampling does
 GROWTH = 10.0  # how much an inversion may amplify an error by gamma alone
-UNSTEADY = 20  # steps below which gamma 1 rings
 
 
 def lowest_gamma(steps: int) -> float:

@@ -1,5 +1,6 @@
 """Noise levels: what a schedule is made of, and the grids of levels a solver walks."""
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -44,7 +45,7 @@ class Grid:
     def __post_init__(self) -> None:
         if len(self.nodes) < 3:
             raise RequestError(f"a walk of {len(self.nodes) - 1} steps", "two steps are the least")
-        if not all(a.ratio < b.ratio for a, b in zip(self.nodes, self.nodes[1:], strict=False)):
+        if not all(a.ratio < b.ratio for a, b in itertools.pairwise(self.nodes)):
             raise RequestError("noise levels must grow from data to noise, each above the one before")
 
     @property
@@ -61,9 +62,21 @@ class Grid:
 
 @dataclass(frozen=True)
 class Table:
-    """A discrete VP schedule: the signal power abar (alpha^2) of each training time 0, 1, ..."""
+    """A discrete VP schedule: the signal power abar (alpha^2) of each training time 0, 1, ...
+
+    Raises:
+        RequestError: the power does not fall, or reaches 1 or 0. Without signal (zero terminal SNR) there is no way
+            back to a picture.
+    """
 
     power: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not all(1 > a > b > 0 for a, b in itertools.pairwise(self.power)):
+            raise RequestError(
+                "a schedule whose signal does not fall, or falls to nothing (zero terminal SNR), cannot be inverted",
+                "use the model's schedule without rescaling to zero, or up to the time before the last",
+            )
 
     @cached_property
     def _logs(self) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":

@@ -1,0 +1,161 @@
+"""What is promised of BDIA itself: trips equal to the bit, second order, faults caught, and what a step costs."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from sfumato_plugins.benches.inversion_yard import Counted, Row, Yard, rms
+
+ROUND_TRIPS = (10, 20, 28, 50, 100)  # steps
+
+
+def lattice_rows(yard: Yard, quick: bool) -> Iterator[Row]:
+    """Bit for bit, both ways; and what noise -> image -> noise had to keep."""
+    import torch
+
+    from sfumato.diffusion.bdia import make_plan
+    from sfumato.diffusion.schedule import flow_grid, log_grid, spaced_grid
+    from sfumato.diffusion.walk import arithmetic, invert, reinvert, resample, sample
+
+    few = slice(0, 4)
+    grids = {"eps": log_grid, "v": spaced_grid, "flow": lambda table, n: flow_grid(n, 3.0)}
+    for prediction, make in grids.items():
+        for rounded in (None, "bfloat16"):
+            predictor = yard.mixture(prediction, "float32", rounded)
+            for gamma in (1.0, 0.96, "optimal", "o-belm"):
+                equal, bits = 0, {}
+                for steps in ROUND_TRIPS:
+                    plan = make_plan(make(yard.table, steps), gamma, anyway=True)  # type: ignore[arg-type]
+                    clean, noise = yard.clean[few].float(), yard.pure[few].float()
+                    inverted, sampled = invert(plan, predictor, clean), sample(plan, predictor, noise)
+                    home, away = resample(plan, predictor, inverted), reinvert(plan, predictor, sampled)
+                    enter = arithmetic(plan).enter
+                    equal += torch.equal(home.pair.cleaner, enter(clean))
+                    equal += torch.equal(away.pair.noisier, enter(noise))
+                    bits[steps] = sampled.bits.per_element(noise.numel()), inverted.bits.per_element(clean.numel())
+                yield {
+                    "case": f"lattice: trips equal to the bit, N {', '.join(map(str, ROUND_TRIPS))}",
+                    "method": f"{prediction}, {rounded or 'float32'}, gamma {gamma}",
+                    "equal": equal,
+                    "of": 2 * len(ROUND_TRIPS),
+                    "bits_50": bits[50][0],
+                    "bits_100": bits[100][0],
+                    "bits_50_up": bits[50][1],
+                }
+
+
+def order_rows(yard: Yard, quick: bool) -> Iterator[Row]:
+    """Sampling error against steps, even log sigma, float64; the order is fitted between the last two."""
+    from sfumato.diffusion.bdia import make_plan
+    from sfumato.diffusion.ddim import ddim_sample
+    from sfumato.diffusion.mixture import reference
+    from sfumato.diffusion.schedule import log_grid
+    from sfumato.diffusion.walk import latent, sample
+
+    few, mixture = slice(0, 8), yard.mixture()
+    clean = yard.clean[few]
+    noise = reference(yard.exact, clean, yard.table.at(0), yard.table.at(999), 800)
+    counts = (50, 100, 200, 400)
+    plain = [rms(ddim_sample(mixture, log_grid(yard.table, n), noise), clean) for n in counts]
+    case = "order: sample error, even log sigma"
+
+    def fitted_row(method: str, errors: list[float], **more: float) -> Row:
+        fitted = math.log2(errors[-2] / errors[-1])
+        named = {f"N_{n}": e for n, e in zip(counts, errors)}
+        return {"case": case, "method": method, **named, "order": fitted, "of_ddim": errors[-1] / plain[-1], **more}
+
+    yield fitted_row("DDIM", plain)
+    for gamma in (0.5, 0.9, 0.96, 1.0, "optimal"):
+        errors = []
+        for steps in counts:
+            plan = make_plan(log_grid(yard.table, steps), gamma, level=None, inverting=False)  # type: ignore[arg-type]
+            errors.append(rms(latent(plan, sample(plan, mixture, noise)), clean))
+        more = {"predicted": (1 - gamma) / (1 + gamma)} if isinstance(gamma, float) else {}
+        yield fitted_row(f"BDIA {gamma}", errors, **more)
+
+
+def guard_rows(yard: Yard, quick: bool) -> Iterator[Row]:
+    """One bit changed, somewhere: in the pair a replay begins with, or in an answer of the network."""
+    from dataclasses import replace
+
+    import torch
+
+    from sfumato.diffusion.bdia import make_plan
+    from sfumato.diffusion.schedule import log_grid
+    from sfumato.diffusion.walk import LatentPair, invert, resample
+    from sfumato.errors import RequestError
+
+    plan, predictor = make_plan(log_grid(yard.table, 20), 1.0), yard.mixture("eps", "float32")
+    walk = invert(plan, predictor, yard.clean[:2].float())
+    tries = 50 if quick else 200
+    drawn = [int(x) for x in torch.randint(2**30, (3 * tries,), generator=yard.generator)]
+
+    def caught(predictor: Any, walk: Any) -> bool:
+        try:
+            return torch.equal(resample(plan, predictor, walk, verify=True).pair.cleaner, clean)
+        except RequestError:
+            return True
+
+    clean = resample(plan, predictor, walk).pair.cleaner
+    pairs = answers = 0
+    for which, bit, where in zip(drawn[::3], drawn[1::3], drawn[2::3]):
+        states = [walk.pair.noisier.clone(), walk.pair.cleaner.clone()]
+        states[which % 2].view(-1)[where % clean.numel()] ^= 1 << bit % 24
+        pairs += caught(predictor, replace(walk, pair=LatentPair(*states, walk.pair.node)))
+        answers += caught(_Faulty(predictor, which % 19, where, bit % 31), walk)
+    case = "guards: one bit changed"
+    yield {"case": case, "method": "in the latent pair", "faults": tries, "caught": pairs}
+    yield {"case": case, "method": "in an answer: caught, or without effect", "faults": tries, "caught": answers}
+
+
+class _Faulty(Counted):
+    """A predictor one of whose answers has a bit changed."""
+
+    def __init__(self, predictor: Any, call: int, where: int, bit: int) -> None:
+        super().__init__(predictor)
+        self.call, self.where, self.bit = call, where, bit
+
+    def __call__(self, latent: Any, node: Any) -> Any:
+        import torch
+
+        out = super().__call__(latent, node)
+        if self.calls == self.call + 1:
+            out = out.clone()
+            out.view(torch.int32).view(-1)[self.where % out.numel()] ^= 1 << self.bit
+        return out
+
+
+def cost_rows(yard: Yard, quick: bool) -> Iterator[Row]:
+    """What a step costs besides the network, digest included, at the latent sizes of known models."""
+    import torch
+
+    from sfumato.diffusion.bdia import make_plan
+    from sfumato.diffusion.schedule import log_grid
+    from sfumato.diffusion.walk import invert, resample
+
+    class Still:
+        prediction = "eps"
+
+        def __call__(self, latent: Any, node: Any) -> Any:
+            return latent
+
+    grid = log_grid(yard.table, 50)
+    sizes = {"SD 1.5, 512 px": (1, 4, 64, 64), "SDXL, 1024 px": (1, 4, 128, 128), "Flux, 1024 px": (1, 16, 128, 128)}
+    for name, shape in sizes.items():
+        z = torch.randn(shape, generator=yard.generator)
+        for gamma in (1.0, 0.96):
+            plan = make_plan(grid, gamma)
+            before = time.perf_counter()
+            walk = invert(plan, Still(), z)  # type: ignore[arg-type]
+            middle = time.perf_counter()
+            resample(plan, Still(), walk, verify=True)  # type: ignore[arg-type]
+            after = time.perf_counter()
+            yield {
+                "case": "cost of a step besides the network, ms",
+                "method": f"{name}, gamma {gamma}",
+                "invert_ms": 1000 * (middle - before) / 50,
+                "resample_ms": 1000 * (after - middle) / 49,
+            }
