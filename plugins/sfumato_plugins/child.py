@@ -15,6 +15,7 @@ from typing import Any
 
 WINDOWS = sys.platform == "win32"
 AFTER_EXIT = 0.3  # seconds its last lines have to arrive in, once it has exited
+LONGEST = 1 << 24  # bytes of a line; what is longer is no message
 
 
 class Child:
@@ -37,14 +38,15 @@ class Child:
         self._out: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._silent_since = 0.0  # its end of the pipe is closed
         self._exited = 0.0
-        self._killed = False
-        for carry in (self._read, self._write):
-            threading.Thread(target=carry, name="sfumato-pipe", daemon=True).start()
+        self.killed = False
+        self._reader = threading.Thread(target=self._read, name="sfumato-pipe", daemon=True)
+        self._reader.start()
+        threading.Thread(target=self._write, name="sfumato-pipe", daemon=True).start()
 
     def _read(self) -> None:
         assert self._process.stdout is not None
         with contextlib.suppress(OSError, ValueError), self._process.stdout as pipe:
-            for line in pipe:
+            while line := pipe.readline(LONGEST):
                 self._in.put(line)
         self._silent_since = time.monotonic()
 
@@ -101,14 +103,15 @@ class Child:
 
     def kill(self) -> None:
         """End it and all it started, at once."""
-        if self._killed:
+        if self.killed:
             return
-        self._killed = True
-        if WINDOWS:
+        self.killed = True
+        if WINDOWS:  # taskkill ends it too: it finds what a process started only while that process is there
             command = ["taskkill", "/F", "/T", "/PID", str(self.pid)]
-            with contextlib.suppress(OSError):
+            try:
                 subprocess.Popen(command, creationflags=0x08000000, stdout=subprocess.DEVNULL)
-            self._process.kill()
+            except OSError:
+                self._process.kill()
         else:
             self._signal(signal.SIGKILL)
         self.hang_up()
@@ -123,6 +126,13 @@ class Child:
         if not WINDOWS and self.code is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
+
+    def settle(self) -> None:
+        """Wait the moment that what it said last needs to arrive; one that has hung up and lives on is ended."""
+        self._reader.join(AFTER_EXIT)
+        if not self.wait(AFTER_EXIT):
+            self.kill()
+            self.wait(AFTER_EXIT)
 
     def wait(self, seconds: float) -> bool:
         """Wait for it to exit; False if it has not."""

@@ -16,10 +16,11 @@ from typing import Any
 
 from sfumato_plugins import logs, wire
 from sfumato_plugins.asked import Asked, with_colour
-from sfumato_plugins.autopsy import Death, cause, nonsense
+from sfumato_plugins.autopsy import AGAIN, Death, cause, nonsense
 from sfumato_plugins.child import Child
-from sfumato_plugins.engine_python import HINT, Found, NoEngine, clean_environment, find_python, here, kept_names
+from sfumato_plugins.engine_python import Found, NoEngine
 from sfumato_plugins.patience import Patience
+from sfumato_plugins.starting import start
 
 __all__ = ["Engine", "NoEngine"]
 
@@ -58,7 +59,7 @@ class Engine:
     ) -> None:
         self.log = ""
         self._python, self._host, self._log_folder, self._idle = python, host, log_folder, idle
-        self._environ = environ
+        self._environ = os.environ if environ is None else environ
         self._patience = Patience(patience, silence)
         self._child: Child | None = None
         self._found = Found("", "")
@@ -87,24 +88,12 @@ class Engine:
         if self.alive:
             return
         if self._child is not None:
+            self._child.settle()
             self._bury()
-        environ = os.environ if self._environ is None else self._environ
-        self._found = find_python(self._python, environ)
-        command = [self._found.path, "-m", "sfumato_plugins.cli", "worker", "--host", self._host]
-        command += ["--idle", str(self._idle)]
-        cleaned = clean_environment(environ, kept_names(environ))
-        try:
-            self.log, handle = logs.new_log(self._log_folder or logs.log_folder(environ), self._host or "engine")
-        except OSError as error:
-            raise NoEngine(f"no log can be written: {error}", "name a folder for logs that can be written") from None
-        try:
-            logs.first_line(handle, f"{self._found.why}: {' '.join(command)}")
-            self._child = Child(command, cleaned, handle, here())
-        except OSError as error:
-            what = f"{self._found.path} ({self._found.why}) cannot be started: {error.strerror}"
-            raise NoEngine(what, HINT) from None
-        finally:
-            os.close(handle)
+            if self.alive:  # started again for what the last one was still asked
+                return
+        started = start(self._python, self._host, self._log_folder, self._idle, self._environ)
+        self._child, self._found, self.log = started
         self._greeted = self._given_up = False
         self._patience.begin()
 
@@ -118,17 +107,21 @@ class Engine:
             mixed: Let its frames come from several kinds of device.
 
         Returns:
-            The id that its messages carry.
+            The id that its messages carry. A job that holds what JSON does not know gets its `failed` at once.
 
         Raises:
             NoEngine: as `start`.
         """
         id = os.urandom(6).hex()
-        environ = os.environ if self._environ is None else self._environ
-        message = {"op": "run", "id": id, **with_colour(job, environ), "frames": frames, "force": force}
+        asked = with_colour(job, self._environ)
+        message = {"op": "run", "id": id, **asked, "frames": frames, "force": force, "mixed": mixed}
         self.start()
-        self._asked[id] = Asked({**message, "mixed": mixed})
-        self._say(self._asked[id].message)
+        try:
+            self._say(message)
+        except (TypeError, ValueError) as error:  # NaN
+            self._fail(id, Death("request", f"the job cannot be written as JSON: {error}", "look at its numbers"))
+        else:
+            self._asked[id] = Asked(message)
         return id
 
     def ping(self) -> str:
@@ -174,8 +167,11 @@ class Engine:
             child.terminate()
             if not child.wait(0.2):
                 child.kill()
-                child.wait(0.5)
+        child.settle()
+        child.sweep()
         self._child = None
+        for line in child.heard():
+            self._hear(line)
         for id in tuple(self._asked):
             self._end({"event": "cancelled", "id": id, "sentence": "the engine was closed; finished frames are kept"})
 
@@ -226,6 +222,7 @@ class Engine:
         self._given_up = True
         if self._child is not None:
             self._child.kill()
+            self._child.sweep()
             self._child = None
         for id in tuple(self._asked) or ("",):
             self._fail(id, death)
@@ -247,6 +244,8 @@ class Engine:
         if code == 0 and self._greeted and all(asked.can_be_asked_again for asked in self._asked.values()):
             return self._start_again()
         death = cause(code, self._greeted, self._found.path, self.log)
+        if child.killed and any(asked.cancelled is not None for asked in self._asked.values()):
+            death = Death("engine", "the engine had to be ended because another job did not stop", AGAIN)
         if not self._asked and not (code == 0 and self._greeted):
             self._fail("", death)
         for id, asked in tuple(self._asked.items()):

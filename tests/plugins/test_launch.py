@@ -307,6 +307,62 @@ def test_an_engine_that_leaves_before_every_job_is_not_started_for_ever(open_eng
     assert [m["event"] for m in told].count("hello") == 2
 
 
+def test_two_jobs_asked_of_an_engine_that_just_left_both_go_to_one_new_engine(open_engine, heard, tmp_path, stand_in):
+    left = tmp_path / "left"
+    says = """echo '{"event":"hello","protocol":1}'"""
+    leaves_once = f'if [ -e "{left}" ]; then exec "{stand_in}" "$@"; fi; {says}; touch "{left}"; exit 0'
+    engine = open_engine(standing.program(str(tmp_path / "leaves"), leaves_once))
+    first = engine.run(standing.job("nothing"))
+    while not left.exists() or engine.alive:
+        time.sleep(0.01)
+    second = engine.run(standing.job("nothing"))
+    told = heard(engine)
+    told.until("done", id=first)
+    told.until("done", id=second)
+    assert [m["event"] for m in told].count("hello") == 2
+
+
+def test_what_an_engine_said_before_it_was_closed_is_heard(open_engine, tmp_path):
+    said = tmp_path / "said"
+    lines = (
+        "read -r line",
+        r"""id=$(echo "$line" | sed 's/.*"id":"\([0-9a-f]*\)".*/\1/')""",
+        """echo '{"event":"hello","protocol":1}'""",
+        r"""echo "{\"event\":\"done\",\"id\":\"$id\"}" """,
+        f'touch "{said}"',
+        "exec cat >/dev/null",
+    )
+    engine = open_engine(standing.program(str(tmp_path / "quick"), "\n".join(lines)))
+    id = engine.run(standing.job("nothing"))
+    while not said.exists():
+        time.sleep(0.01)
+    engine.close()
+    assert [m["event"] for m in engine.poll() if m["id"] == id] == ["done"]
+
+
+def test_a_job_that_is_no_json_fails_by_itself_and_the_engine_goes_on(open_engine, heard):
+    engine = open_engine()
+    told = heard(engine)
+    for value in (float("nan"), {1}):
+        id = engine.run(standing.job("nothing", words=value))
+        assert told.until("failed", id=id)["kind"] == "request"
+    assert not engine.busy
+    engine.run(standing.job("nothing"))
+    told.until("done")
+
+
+def test_a_job_that_waits_behind_one_ended_by_force_is_told_so(open_engine, heard, monkeypatch):
+    monkeypatch.setattr(launch, "SOFT", 0.2)
+    monkeypatch.setattr(launch, "HARD", 0.5)
+    engine = open_engine()
+    first, second = engine.run(standing.job("stuck")), engine.run(standing.job("nothing"))
+    told = heard(engine)
+    told.until("note")
+    engine.cancel(first)
+    assert "another job did not stop" in told.until("failed", id=second)["sentence"]
+    assert [m["id"] for m in told if m["event"] == "cancelled"] == [first]
+
+
 def test_an_engine_that_hangs_up_and_does_not_end_is_ended(open_engine, heard, tmp_path, monkeypatch):
     monkeypatch.setattr(launch, "TO_END", 0.3)
     says = '{"event":"hello","protocol":1}'
