@@ -54,7 +54,8 @@ class Worker:
         self._todo: queue.SimpleQueue[tuple[Request, Talker] | None] = queue.SimpleQueue()
         self._jobs: dict[str, Talker] = {}
         self._current = ""
-        self._choosing = threading.Lock()  # between a job's beginning and its being cancelled
+        self._choosing = threading.Lock()  # what comes next: a job, its being cancelled, the end
+        self._leaving = False
         self._resting = threading.Event()
         self._resting.set()
         self._released = False
@@ -115,8 +116,11 @@ class Worker:
             return self._refuse(id, "a job needs an id of its own")
         if not isinstance(message.get("job"), (str, dict)):
             return self._refuse(id, "there is no job to run", "give the path of a job file, or its values")
-        ahead = len(self._jobs)
-        self._jobs[id] = Talker(id, self.say)
+        with self._choosing:
+            if self._leaving:  # not accepted, so the host asks the next engine
+                return
+            ahead = len(self._jobs)
+            self._jobs[id] = Talker(id, self.say)
         self.say("accepted", id=id, ahead=ahead)
         self._todo.put((message, self._jobs[id]))
 
@@ -160,9 +164,10 @@ class Worker:
                 return
 
     def _time_to_leave(self, rested: float) -> bool:
-        if self._released and not self._jobs:
-            return True
-        return not self._jobs and _holds_gpu() and (rested > self._idle or _gpu_is_wanted())
+        with self._choosing:
+            if not self._jobs:
+                self._leaving = self._released or (_holds_gpu() and (rested > self._idle or _gpu_is_wanted()))
+            return self._leaving
 
     def _do(self, request: Request, talker: Talker) -> None:
         try:
