@@ -106,10 +106,14 @@ def holder(gpu: str, folder: str) -> dict[str, Any]:
 
 
 def waiting(gpu: str, folder: str) -> list[dict[str, Any]]:
-    """Who waits for a GPU. What a dead waiter left behind is cleared away."""
-    found = []
+    """Who waits for a GPU; nobody where the folder was taken away. What a dead waiter left behind is cleared away."""
+    found: list[dict[str, Any]] = []
     start = os.path.basename(lock_file(gpu, folder))[: -len("lock")] + "wanted-"
-    for name in sorted(os.listdir(folder)):
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return found
+    for name in names:
         if name.startswith(start):
             with contextlib.suppress(OSError):
                 handle = os.open(os.path.join(folder, name), os.O_RDWR | FLAGS)

@@ -55,8 +55,12 @@ def new_log(folder: str, name: str) -> tuple[str, int]:
         OSError: the folder cannot be written.
     """
     os.makedirs(folder, mode=0o700, exist_ok=True)
-    old = sorted((e.stat().st_mtime, e.path) for e in os.scandir(folder) if e.name.endswith(".log") and e.is_file())
-    for _, path in old[: max(0, len(old) - KEPT + 1)]:
+    old = []
+    for name in os.listdir(folder):
+        if name.endswith(".log"):
+            with contextlib.suppress(OSError):  # another host tidies too
+                old.append((os.path.getmtime(os.path.join(folder, name)), os.path.join(folder, name)))
+    for _, path in sorted(old)[: max(0, len(old) - KEPT + 1)]:
         with contextlib.suppress(OSError):
             os.remove(path)
     while True:

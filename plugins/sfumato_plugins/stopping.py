@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     import socket  # loaded where it is used: --help waits for nothing
 
 GRACE = 0.6  # seconds the work has to stop by itself; a step of a large plate takes longer
-LAST = (
-    0.9  # seconds after which the process is killed from outside: a call into C can keep every thread of ours waiting
-)
+LAST = 0.9  # seconds until the process is killed from outside: a call into C can keep every thread of ours waiting
 LOOK = 0.25  # seconds between looks at the parent, where the kernel does not tell us
 CANCELLED = 130
 PARENT = "SFUMATO_PARENT"  # the process that started us, where it says so

@@ -129,6 +129,13 @@ def test_whoever_waits_knows_who_has_it_and_the_other_way_round(start):
     assert [name for name in os.listdir(folder()) if "wanted" in name] == []
 
 
+def test_a_folder_of_leases_that_was_tidied_away_ends_nobody(environ):
+    mine = leases.take("ONE", Client(), folder())
+    shutil.rmtree(folder())
+    assert mine.wanted_by() == []
+    mine.give_back()
+
+
 def test_of_two_gpus_the_second_client_gets_the_other_one(start):
     first = leases.take("TWO", Client(), folder())
     code = START + "say(gpu.hold(['TWO', 'ONE'], Client(), say, lambda: None)); time.sleep(100)"
