@@ -14,9 +14,8 @@ FIELDS = ("control", "target", "scale", "offset", "limits", "kind")
 
 
 def is_target(name: Any) -> bool:
-    """Whether a name is node.attribute."""
-    node, dot, attribute = name.partition(".") if isinstance(name, str) else ("", "", "")
-    return bool(node and dot and attribute) and not re.search(r"\s", name)
+    """Whether a name is node.attribute. What would end a string of MEL is not: a .ma is a program that Maya runs."""
+    return isinstance(name, str) and bool(re.fullmatch(r'[^\s"\\;.]+\.[^\s"\\;]+', name))
 
 
 def line_problems(line: Any) -> list[Problem]:

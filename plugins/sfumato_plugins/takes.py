@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Callable
 
@@ -43,7 +43,7 @@ def read_json(path: str) -> Any:
             return json.load(file)
     except OSError as error:
         raise JobError(Problem("", f"{path} cannot be read", str(error.strerror), 3)) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise JobError(Problem("", f"{path} is not JSON: {error}", "was it cut off, or edited by hand?", 3)) from None
 
 
@@ -74,7 +74,9 @@ def plain(number: float) -> float:
 
 def is_number(value: Any) -> bool:
     """A finite number, and no true or false."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return abs(value) <= sys.float_info.max  # math.isfinite fails on an integer of 400 digits
 
 
 def head_problems(data: Any, schema: str, fields: Sequence[str]) -> list[Problem]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sfumato_plugins import control_map, curves, markers, takes
 from sfumato_plugins.cli import main
+from sfumato_plugins.control_map_lines import is_target
 from sfumato_plugins.curves_maya_files import anim_text, curve_names, ma_text, time_unit
 from sfumato_plugins.errors import JobError
 
@@ -88,12 +89,19 @@ def test_everything_wrong_with_the_head_is_said_at_once():
         ({"names": ["a", "", " b"]}, "'', ' b'"),
         ({"frames": [1, math.inf, 3]}, "entry 2: inf"),
         ({"frames": []}, "at least one frame"),
+        ({"fps": 10**400}, "is no rate"),
         ({"schema": "sfumato.curves/2"}, "newer sfumato"),
         ({"about": 3}, "about"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_place(change, part):
     assert part.replace(" and", "") in wrong({**TAKE, **change})
+
+
+@pytest.mark.parametrize("name", ['a.b";system("x', "a.b;c", "a\\.b", "a b.c", ".b", "a.", "a", 7])
+def test_a_name_that_maya_would_not_read_as_one_attribute_is_no_target(name):
+    assert is_target("hero:face|hero:jaw.weight[0]")
+    assert not is_target(name)
 
 
 def test_a_file_that_is_cut_off_or_not_there_is_an_input_problem(tmp_path):
