@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 
 import pytest
 import torch
@@ -14,7 +13,7 @@ def words(shot, *more):
     return ("matte", *files, "--quality", "preview", "--device", "cpu", *more)
 
 
-def test_help_is_there_at_once_and_loads_nothing_heavy():
+def test_help_loads_nothing_heavy():
     code = """
 import sys, contextlib
 from sfumato_plugins.cli import main
@@ -22,14 +21,9 @@ with contextlib.suppress(SystemExit): main(["--help"])
 heavy = {"torch", "numpy", "OpenImageIO", "PyOpenColorIO", "safetensors"} & set(sys.modules)
 sys.exit(f"{heavy} were imported" if heavy else 0)
 """
-    seconds = []
-    for _ in range(3):
-        began = time.perf_counter()
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-        seconds.append(time.perf_counter() - began)
-        assert done.returncode == 0, done.stderr
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
     assert "exit codes" in done.stdout
-    assert min(seconds) < 0.3
 
 
 def test_every_parameter_of_the_tool_is_an_option():
