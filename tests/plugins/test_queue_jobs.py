@@ -275,6 +275,7 @@ class Killer:
         whom = self.pick.choice(["queue", "a task", "both tasks"])
         run = start(self.shot, "--chunk", 2, "--retries", 9)
         done = len(computed(self.shot))
+        assert "M.result.json" not in os.listdir(self.shot.folder / "out"), "nothing is left to lose: take more frames"
         if self.pick.random() < 0.7:  # most kills while frames are being written, some while everything is loading
             wait_for(lambda: len(computed(self.shot)) > done or run.poll() is not None)
             time.sleep(self.pick.uniform(0, 0.05))
