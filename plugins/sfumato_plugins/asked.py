@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from sfumato_plugins.engine_python import here
 
 
-@dataclass
 class Asked:
     """A job that has not ended.
 
@@ -22,11 +20,12 @@ class Asked:
     again: It was sent a second time, to another engine.
     """
 
-    message: dict[str, Any]
-    accepted: bool = False
-    cancelled: float | None = None
-    softened: bool = False
-    again: bool = False
+    def __init__(self, message: dict[str, Any]) -> None:
+        self.message = message
+        self.accepted = False
+        self.cancelled: float | None = None
+        self.softened = False
+        self.again = False
 
     @property
     def can_be_asked_again(self) -> bool:

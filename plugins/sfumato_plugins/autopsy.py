@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sfumato_plugins.logs import tail
 
@@ -26,8 +26,7 @@ _WINDOWS = {  # NTSTATUS, ntstatus.h
 }
 
 
-@dataclass(frozen=True)
-class Death:
+class Death(NamedTuple):
     """kind: one of `wire.KINDS`."""
 
     kind: str

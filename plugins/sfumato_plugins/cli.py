@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import sfumato_plugins
 from sfumato_plugins.errors import JobError
 from sfumato_plugins.failure import failure
-from sfumato_plugins.options import add_options, job_from
 from sfumato_plugins.report import Teller, choose_teller
 from sfumato_plugins.runtime import prepare_process
 from sfumato_plugins.stopping import follow_parent, interruptible, leave
@@ -78,6 +77,8 @@ def _print(document: Any) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from sfumato_plugins.options import add_options  # not before: a worker's hello does not wait for it
+
     parser = argparse.ArgumentParser(
         prog="sfumato",
         description="Mattes and more for visual effects, nothing learned from anybody's footage.",
@@ -143,6 +144,7 @@ def _add_measuring_commands(commands: Any) -> None:
 
 def _tool(args: argparse.Namespace, teller: Teller) -> int:
     from sfumato_plugins.colour import pinned
+    from sfumato_plugins.options import job_from
     from sfumato_plugins.settings import load_settings
 
     job = job_from(args, args.tool, load_settings())
@@ -237,7 +239,6 @@ def _worker(given: Sequence[str]) -> int:
     parser.add_argument("--host", default="", help="who started it, for whoever waits for the same GPU")
     parser.add_argument("--idle", type=float, default=120.0, help="seconds a GPU is kept without work")
     args = parser.parse_args(given)
-    prepare_process()
     return serve(args.host, args.idle)
 
 

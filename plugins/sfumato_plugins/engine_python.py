@@ -9,7 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sfumato_plugins.errors import JobError
 from sfumato_plugins.install import root
@@ -41,8 +41,7 @@ class NoEngine(Exception):  # noqa: N818  (what there is not, in the words hosts
         return f"{self.message}\n  {self.hint}" if self.hint else self.message
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """The engine's Python, absolute, and what named it."""
 
     path: str

@@ -109,7 +109,6 @@ class Several(Parameter):
         return f"{unknown[0]!r} is not one of {', '.join(self.options)}" if unknown else ""
 
 
-@dataclass(frozen=True)
 class Text(Parameter):
     """Words."""
 
@@ -117,7 +116,6 @@ class Text(Parameter):
         return "" if isinstance(value, str) else f"{value!r} is not text"
 
 
-@dataclass(frozen=True)
 class Switch(Parameter):
     """On or off."""
 

@@ -21,6 +21,7 @@ from sfumato_plugins import gpu, wire
 from sfumato_plugins.failure import failure
 from sfumato_plugins.pipes import take_pipes
 from sfumato_plugins.request import Compute, Request, Talker, computing
+from sfumato_plugins.runtime import prepare_process
 from sfumato_plugins.stopping import leave
 
 LONGEST = 1 << 24  # bytes of a line; a job file is a few kilobytes
@@ -36,6 +37,7 @@ def main(host: str = "", idle: float = 120.0, compute: Compute | None = None) ->
     signal.signal(signal.SIGTERM, worker.told_to_stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the host's terminal is for the host
     worker.hello()
+    prepare_process()
     threading.Thread(target=worker.listen, args=(inward,), name="sfumato-listen", daemon=True).start()
     threading.Thread(target=worker.watch_parent, args=(os.getppid(),), name="sfumato-parent", daemon=True).start()
     worker.work()

@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Callable
 
 from sfumato_plugins.errors import Problem
-from sfumato_plugins.files import Files
-from sfumato_plugins.segments import Plan, plan, reads, segments, surrounding
 from sfumato_plugins.tool import Choice, Images, Made, Needs, Number, Several, Switch, Tool
 
 if TYPE_CHECKING:
     from sfumato.matte.shot import FrameInput
     from sfumato.matte.solve import Matte
+    from sfumato_plugins.files import Files
     from sfumato_plugins.job import Job
     from sfumato_plugins.place import Place
+    from sfumato_plugins.segments import Plan
 
 ONLY_LOOKED_AT = frozenset({"over"})  # changes no result
 DESPILLING = ("despill", ("green", "blue"))  # what the other despill parameters wait for
@@ -25,19 +25,29 @@ LAYERS = ("fg", "bg", "confidence", "trimap", "spill")
 
 def chunks(job: Job) -> tuple[tuple[int, ...], ...]:
     """Keyframes first, then the frames between each two of them; in `preview` every frame alone."""
-    files = Files(MATTE, job)
+    from sfumato_plugins.segments import segments
+
+    files = _files(job)
     written = set(files.written)
     cut = (tuple(f for f in segment if f in written) for segment in segments(_plan(job, files)))
     return tuple(segment for segment in cut if segment)
 
 
+def _files(job: Job) -> Files:
+    from sfumato_plugins.files import Files  # hosts load the declaration at their start, this with the first job
+
+    return Files(MATTE, job)
+
+
 def _plan(job: Job, files: Files) -> Plan:
+    from sfumato_plugins.segments import plan
+
     return plan(files.shot, MATTE.values(job)["quality"])
 
 
 def keys(job: Job) -> frozenset[int]:
     """Keyframes, where other frames start from them."""
-    cut = _plan(job, Files(MATTE, job))
+    cut = _plan(job, _files(job))
     return frozenset(cut.keys) if len(cut.keys) < len(cut.frames) else frozenset()
 
 
@@ -47,7 +57,9 @@ def minutes(job: Job) -> float:
 
 def needs(job: Job) -> Callable[[int], Needs]:
     """A frame depends on its neighbours and its keyframes, and on the frames whose trimap is carried to it."""
-    files = Files(MATTE, job)
+    from sfumato_plugins.segments import reads, surrounding
+
+    files = _files(job)
     cut = _plan(job, files)
     keyed = MATTE.values(job)["keyed_trimap"]
 
@@ -83,7 +95,7 @@ def run(job: Job, frames: Sequence[int], report: Callable[[Any], None], place: P
     from sfumato_plugins.matting.inputs import ShotInputs
     from sfumato_plugins.matting.outputs import write_matte
 
-    files = Files(MATTE, job)
+    files = _files(job)
     cut = _plan(job, files)
     values = MATTE.values(job)
     inputs = ShotInputs(job, files, values, place)
@@ -142,7 +154,7 @@ def problems(job: Job) -> list[Problem]:
         found.append(Problem("inputs.garbage", "is missing beside the core matte", hint))
     if values["keyed_trimap"] and "trimap" not in given:
         found.append(Problem("params.keyed_trimap", "there is no trimap to carry between keys", "give a trimap"))
-    elif values["keyed_trimap"] and not all(trimap_keys(Files(MATTE, one)) for one in job.each_view()):
+    elif values["keyed_trimap"] and not all(trimap_keys(_files(one)) for one in job.each_view()):
         hint = "paint a trimap on one of the job's frames, better on the first and the last"
         found.append(Problem("inputs.trimap", "no frame of the job has a trimap to carry to the others", hint, 3))
     if values["alpha_only"] and "layers" in job.params:
