@@ -182,4 +182,13 @@ def test_without_a_window_a_script_waits_for_its_job(tmp_path, monkeypatch, engi
         work.session().wait()
         assert heard[-1]["event"] == "done"
         assert (tmp_path / "M.1001.exr").is_file()
+
+        def raises(message):
+            raise ValueError("a control that is gone")
+
+        work.session().run(job, raises)
+        work.session().run(job, heard.append)
+        work.session().wait()
+        assert heard[-1]["event"] == "done"
+        assert not work.session().busy
         work.close()

@@ -224,6 +224,14 @@ def test_mayapy_writes_markers(batch, tmp_path):
     assert len(json.loads(out.read_text())["names"]) == 5
 
 
+def test_mayapy_says_which_markers_are_not_there_and_what_cannot_be_written(batch, tmp_path, capsys):
+    words = ("markers", "ab_010.ma", tmp_path / "nowhere" / "m.json", "--frames", "1001", "--nodes")
+    assert headless(*words, "gone", "lost_*") == 2
+    assert "is called gone or lost_*" in capsys.readouterr().err
+    assert headless(*words, "hero:*_ctrl") == 2
+    assert "m.json" in capsys.readouterr().err
+
+
 def test_our_own_folder_does_not_hide_other_peoples_modules(batch):
     sys.path.insert(0, str(MODULE / "scripts" / "sfumato_maya"))
     headless("markers", "ab_010.ma", "/nowhere/x.json", "--nodes", "gone", "--frames", "1")

@@ -3,7 +3,7 @@
     mayapy headless.py apply SCENE take.json --map rig.json --namespace hero --save OUT.ma
     mayapy headless.py markers SCENE out.json --nodes "face:*_mrk" --frames 1001-1100
 
-Exit codes as everywhere: 0 done, 2 the request is wrong, 3 an input is missing.
+Exit codes as everywhere: 0 done, 1 a bug, 2 the request is wrong, 3 an input is missing.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -45,6 +46,9 @@ def main(argv: list[str]) -> int:
     except RuntimeError as error:
         print(f"{args.scene}: {error}", file=sys.stderr)
         return 3
+    except OSError as error:
+        print(f"{error.filename} cannot be written: {error.strerror}", file=sys.stderr)
+        return 2
     return 0
 
 
@@ -93,15 +97,22 @@ def _markers(args: argparse.Namespace) -> str:
     from maya import cmds
 
     from sfumato_maya.markers import sample
+    from sfumato_plugins.errors import wrong
     from sfumato_plugins.frames import parse_frames
 
     nodes = cmds.ls(*args.nodes, long=True, type=("transform", "joint"))
+    if not nodes:
+        raise wrong("--nodes", f"no transform or joint is called {' or '.join(args.nodes)}")
     found = sample(parse_frames(args.frames), nodes)
     found.save(args.out)
     return f"{len(found.names)} markers, {len(found.frames)} frames: {args.out}"
 
 
 if __name__ == "__main__":
-    code = main(sys.argv[1:])
+    code = 1
+    try:
+        code = main(sys.argv[1:])
+    except Exception:
+        traceback.print_exc()
     sys.stdout.flush()
     os._exit(code)  # Maya's own shutdown has been seen to hang

@@ -50,7 +50,7 @@ class Work:
             if message.get("event") in LAST:
                 self._listeners.pop(id, None)
             if listener is not None:
-                listener(message)
+                _hand_on(message, listener)
             elif message.get("event") == "failed":
                 om.MGlobal.displayWarning(f"sfumato: {message.get('sentence')} ({message.get('log')})")
         if not self.busy:
@@ -93,6 +93,14 @@ class Work:
     def _rest(self) -> None:
         if self._timer is not None:
             self._timer.stop()
+
+
+def _hand_on(message: Mapping[str, Any], listener: Listener) -> None:
+    """One listener's mistake is no reason for the others to hear nothing: a job whose end is lost never ends."""
+    try:
+        listener(message)
+    except Exception as error:
+        om.MGlobal.displayError(f"sfumato: {type(error).__name__}: {error}")
 
 
 def _timer(call: Callable[[], None]) -> Any:
