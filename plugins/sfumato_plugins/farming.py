@@ -86,7 +86,8 @@ def _add_farm(parser: argparse.ArgumentParser, exit_codes: str) -> None:
 
 
 def _queue(args: argparse.Namespace, teller: Teller) -> int:
-    from sfumato_plugins.queue import run_queue, summary
+    from sfumato_plugins.queue import run_queue
+    from sfumato_plugins.queue_journal import summary
 
     done = run_queue(
         args.job, slots=args.slots, retries=args.retries, chunk=args.chunk, timeout=args.timeout, teller=teller

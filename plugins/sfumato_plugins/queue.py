@@ -11,7 +11,6 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import sfumato_plugins
@@ -20,7 +19,8 @@ from sfumato_plugins.farm.plan import CHUNK, Stage, command, stages, waits_for
 from sfumato_plugins.frames import format_frames
 from sfumato_plugins.job import Job, load
 from sfumato_plugins.paths import mapped
-from sfumato_plugins.queue_engine import Engine, codes, now
+from sfumato_plugins.queue_engine import Engine, codes
+from sfumato_plugins.queue_journal import Journal
 from sfumato_plugins.queue_slots import slots_of
 from sfumato_plugins.queue_tasks import Task, Tasks
 from sfumato_plugins.report import Teller
@@ -29,9 +29,6 @@ from sfumato_plugins.stopping import CANCELLED
 
 if TYPE_CHECKING:
     from sfumato_plugins.shot import Shot
-
-SCHEMA = "sfumato.queue/1"
-RATE = 0.5  # seconds between two journals while tasks run
 
 
 def run_queue(
@@ -91,21 +88,19 @@ class _Queue:
             Shot(self.tool, one, self.job, asked.hash, "queue", config) for one in self.job.each_view()
         ]
         output = main_output(self.tool, self.job)
-        self.journal = output.beside(".queue.json")
+        self.journal = Journal(output.beside(".queue.json"), self.path)
         self.logs = output.beside(".queue-logs")
         self.result = output.beside(".result.json")
-        self.started = now()
-        self._written = 0.0
 
     def run(self, slots: int | None, retries: int, timeout: float | None) -> dict[str, Any]:
         from sfumato_plugins.claims import Claims
 
         places = slots_of(slots, str(self.tool.values(self.job).get("device", "auto")))
-        os.makedirs(os.path.dirname(self.journal), exist_ok=True)
+        os.makedirs(os.path.dirname(self.journal.path), exist_ok=True)
         # Claims are there once for each output, whatever its view; tasks leave what they share while this one lives.
         claims = Claims(os.path.join(self.shots[0].hidden, "claims"), self.shots[0].settings)
         if not claims.take("queue"):
-            raise wrong("", f"another queue is running this job: see {self.journal}", "wait for it, or stop it")
+            raise wrong("", f"another queue is running this job: see {self.journal.path}", "wait for it, or stop it")
         try:
             self.tasks = Tasks(self._tasks())
             self._say_plan(list(places))
@@ -115,7 +110,7 @@ class _Queue:
         finally:
             claims.close()
         found = self._found(list(places), stopped)
-        self._write(found)
+        self.journal.write(self.tasks.all, found)
         if found["complete"]:
             shutil.rmtree(self.logs, ignore_errors=True)
             for shot in self.shots:
@@ -125,7 +120,7 @@ class _Queue:
     def _tasks(self) -> list[Task]:
         """A task for every one of the plan, with the frames it still has to compute."""
         plan = stages(self.job, self.chunk)
-        before = self._tries_before()
+        before = self.journal.tries_before()
         views: dict[str | None, Shot] = {shot.job.view: shot for shot in self.shots}
         stale = {view: self._stale(shot) for view, shot in views.items()}
         found = []
@@ -186,8 +181,8 @@ class _Queue:
         words += f", {failed} failed" if failed else ""
         words += f": {running[-1].words}" if running and running[-1].words else ""
         self.teller.progress(self.tasks.share(), words)
-        if time.monotonic() - self._written > RATE:
-            self._write({"state": "running"})
+        if self.journal.due():
+            self.journal.write(self.tasks.all, {"state": "running"})
 
     def _say_plan(self, places: Sequence[str]) -> None:
         waiting = self.tasks.having("waiting")
@@ -213,34 +208,10 @@ class _Queue:
             },
             "failed": [{"task": t.name, "frames": format_frames(t.frames), **t.tries[-1]} for t in failed],
             "blocked": [task.name for task in self.tasks.having("blocked")],
-            "journal": self.journal,
+            "journal": self.journal.path,
             "slots": list(places),
             "seconds": time.monotonic() - self.began,
         }
-
-    def _write(self, more: dict[str, Any]) -> None:
-        from sfumato_plugins.ledger import write_json
-
-        self._written = time.monotonic()
-        tasks = [
-            {**{k: v for k, v in asdict(task).items() if k in _TOLD}, "frames": format_frames(task.frames)}
-            for task in self.tasks.all
-        ]
-        head = {"schema": SCHEMA, "job": self.path, "started": self.started, "updated": now()}
-        write_json(self.journal, {**head, **more, "tasks": tasks})
-
-    def _tries_before(self) -> dict[str, list[dict[str, Any]]]:
-        """What an earlier queue's journal says of each task, so that it is not forgotten."""
-        import json
-
-        try:
-            with open(self.journal, encoding="utf-8") as file:
-                return {str(task["name"]): list(task["tries"]) for task in json.load(file)["tasks"]}
-        except (OSError, ValueError, KeyError, TypeError):
-            return {}
-
-
-_TOLD = ("name", "view", "state", "tries")
 
 
 def _name(stage: Stage, frames: Sequence[int]) -> str:
@@ -249,24 +220,3 @@ def _name(stage: Stage, frames: Sequence[int]) -> str:
 
 def _name_of(stage: str, frames: Sequence[int]) -> str:
     return f"{stage} {format_frames(frames)}"
-
-
-def summary(done: dict[str, Any]) -> list[str]:
-    """What a queue did, in lines for people: failed tasks with their own words and where their log is."""
-    lines = []
-    for task in done["failed"]:
-        lines.append(f"failed  {task['task']}: {task.get('said', '')}")
-        lines.append(f"        log  {task.get('log', '')}")
-    if done["blocked"]:
-        lines.append(f"not run {', '.join(done['blocked'])}: they need what failed")
-    frames = done["frames"]
-    lines.append(f"{frames['computed']} computed, {frames['kept']} kept in {done['seconds']:.1f} s; {_end(done)}")
-    return lines
-
-
-def _end(done: dict[str, Any]) -> str:
-    if done["complete"]:
-        return f"complete: {done['result']}"
-    if done["state"] == "cancelled":
-        return "stopped; finished frames are kept, run again to go on"
-    return f"not complete; run again to go on, journal {done['journal']}"
