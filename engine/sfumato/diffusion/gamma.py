@@ -50,17 +50,17 @@ def choose_gammas(
             return (Fraction(1 if lattice else safe),) * count
     if policy in ("optimal", "o-belm"):
         exact = optimal_gammas(grid)
-        rational = tuple(max(_rational(g), Fraction(1, DENOMINATOR)) for g in exact)
+        rational = tuple(_rational(g) for g in exact)
         return rational if policy == "o-belm" else tuple(min(max(g, CLAMP[0]), CLAMP[1]) for g in rational)
     if isinstance(policy, str) or not 0 < policy <= 1:
         raise RequestError(f"gamma is {policy}", "give a number above 0 and up to 1, or optimal, or auto")
-    gamma, least = _rational(policy), lowest_gamma(grid.steps)
-    if inverting and not anyway and gamma < least:
+    least, chosen = lowest_gamma(grid.steps), (_rational(policy),) * count
+    if inverting and not anyway and chosen[0] < least:
         raise RequestError(
-            f"gamma {policy:g} is too low to invert {grid.steps} steps: errors would grow {gamma**-count:.3g} times",
+            f"gamma {policy:g} is too low to invert {grid.steps} steps: errors would grow {growth(chosen):.3g} times",
             f"take {math.ceil(least * 1000) / 1000:g} or more, or fewer steps; 1 is exact and needs nothing kept",
         )
-    return (gamma,) * count
+    return chosen
 
 
 def optimal_gammas(grid: Grid) -> list[float]:
@@ -78,8 +78,10 @@ def optimal_gammas(grid: Grid) -> list[float]:
 
 def growth(gammas: Sequence[Fraction]) -> float:
     """How much inverting with these amplifies an error, by gamma alone."""
-    return math.exp(-sum(math.log(g) for g in gammas))
+    log = -sum(math.log(g) for g in gammas)
+    return math.exp(log) if log < 700 else math.inf
 
 
 def _rational(value: float) -> Fraction:
-    return Fraction(str(value)).limit_denominator(DENOMINATOR)
+    """The nearest fraction with a small denominator, never 0: .96 is 24/25, and 1e-9 is 1/256."""
+    return max(Fraction(str(value)).limit_denominator(DENOMINATOR), Fraction(1, DENOMINATOR))

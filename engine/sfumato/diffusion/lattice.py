@@ -28,7 +28,9 @@ def to_lattice(x: Tensor, level: int) -> Tensor:
     top = float(scaled.abs().amax()) if x.numel() else 0.0
     if not top < LIMIT:
         what = "not a number" if top != top else f"{top / 2**level:.3g}, and {LIMIT / 2**level:g} is the most"
-        raise RequestError(f"a latent or step is {what}", "a model in half precision may overflow: try float32")
+        raise RequestError(
+            f"a latent or step is {what}", "lower the guidance; a model in half precision may overflow: try float32"
+        )
     return scaled.round().to(torch.int64)
 
 

@@ -1,10 +1,11 @@
 """An inversion as one file: all that a replay needs, in another process, to give the latent back bit for bit."""
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from sfumato.atomic import write_bytes
 from sfumato.diffusion.bdia import Plan
-from sfumato.diffusion.fingerprint import Fingerprint
+from sfumato.diffusion.fingerprint import Fingerprint, weights_digest
 from sfumato.diffusion.lattice import SideBits
 from sfumato.diffusion.protocols import Prediction, Predictor
 from sfumato.diffusion.schedule import Grid, Node
@@ -72,7 +73,8 @@ class InversionRecord:
             "fingerprint": asdict(self.fingerprint),
         }
         tensors = _grid_tensors(self.plan) | _walk_tensors(self.walk)
-        write_bytes(path, save(tensors, {"sfumato": json.dumps(about)}))
+        written = {"sfumato": json.dumps(about), "digest": _digest(about, tensors)}
+        write_bytes(path, save(tensors, written))
 
     def check(self, here: Fingerprint, prediction: Prediction) -> None:
         """Raises RecordMismatchError naming every part in which what is here is not what the record was made with."""
@@ -110,16 +112,18 @@ class InversionRecord:
         return resample(self.plan, predictor, self.walk, report, verify=True)
 
 
-def load_record(path: str | Path) -> InversionRecord:
-    """Read a record.
+def load_record(path: str | Path, device: torch.device | str = "cpu") -> InversionRecord:
+    """Read a record, its latents onto a device.
 
     Raises:
-        InputError: no such file, not an inversion record, one of a newer sfumato, cut short, or without its pair.
+        InputError: no such file, not an inversion record, one of another sfumato, without its pair, or with any bit
+            other than it was written.
     """
     try:
         data = Path(path).read_bytes()
         tensors = load(data)
-        about = json.loads(_metadata(data)["sfumato"])
+        written = _metadata(data)
+        about = json.loads(written["sfumato"])
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     except (SafetensorError, KeyError, ValueError) as error:
@@ -130,13 +134,16 @@ def load_record(path: str | Path) -> InversionRecord:
         raise InputError(
             f"{path} holds one latent, and a walk can only go on from two neighbouring ones", "invert again"
         )
-    try:
-        fingerprint = Fingerprint(**about["fingerprint"])
-        if about["prediction"] not in get_args(Prediction):
-            raise ValueError(about["prediction"])
-        return InversionRecord(_plan(about, tensors), _walk(about, tensors), about["prediction"], fingerprint)
-    except (KeyError, TypeError, ValueError, RequestError) as error:
-        raise InputError(f"{path} is damaged: {error}", "make it again with `sfumato invert`") from error
+    if _digest(about, tensors) != written.get("digest"):
+        raise InputError(f"{path} is damaged: it is not what was written", "copy it again, or invert again")
+    plan, walk = _plan(about, tensors), _walk(about, tensors, device)
+    return InversionRecord(plan, walk, about["prediction"], Fingerprint(**about["fingerprint"]))
+
+
+def _digest(about: dict[str, Any], tensors: dict[str, Tensor]) -> str:
+    """SHA-256 of everything in a record."""
+    words = json.dumps(about, sort_keys=True) + weights_digest(tensors)
+    return hashlib.sha256(words.encode()).hexdigest()
 
 
 def _metadata(data: bytes) -> dict[str, str]:
@@ -182,8 +189,9 @@ def _walk_tensors(walk: Walk) -> dict[str, Tensor]:
     return {name: t.contiguous() for name, t in integers.items()}
 
 
-def _walk(about: dict[str, Any], tensors: dict[str, Tensor]) -> Walk:
-    pair = LatentPair(tensors["noisier"].long(), tensors["cleaner"].long(), int(about["node"]))
+def _walk(about: dict[str, Any], tensors: dict[str, Tensor], device: torch.device | str) -> Walk:
+    noisier, cleaner = (tensors[name].to(device, torch.int64) for name in ("noisier", "cleaner"))
+    pair = LatentPair(noisier, cleaner, int(about["node"]))
     digests = [bytes(row).hex() for row in tensors["digests"].tolist()]
     bits = {}
     if "bits" in tensors:
@@ -191,6 +199,6 @@ def _walk(about: dict[str, Any], tensors: dict[str, Tensor]) -> Walk:
         for step, length in tensors["bit_lengths"].tolist():
             bits[step] = tensors["bits"][end : end + length]
             end += length
-    states = dict(enumerate(tensors["states"].long())) if "states" in tensors else {}
+    states = dict(enumerate(tensors["states"].to(device, torch.int64))) if "states" in tensors else {}
     nodes = tensors["digest_nodes"].tolist()
     return Walk(pair, SideBits(bits), dict(zip(nodes, digests, strict=True)), states)

@@ -14,7 +14,7 @@ import time
 from typing import Any, Callable
 
 from sfumato_plugins.benches.inversion_exact import cost_rows, guard_rows, lattice_rows, order_rows
-from sfumato_plugins.benches.inversion_peers import edm_rows, flow_rows, vp_rows
+from sfumato_plugins.benches.inversion_peers import draw_rows, edm_rows, flow_rows, vp_rows
 from sfumato_plugins.benches.inversion_yard import Yard
 from sfumato_plugins.benches.table import as_table
 
@@ -39,7 +39,7 @@ def run(say: Say = lambda line: None, *, quick: bool = False, seed: int = 0) -> 
 
     yard = Yard(seed, 32 if quick else SIZE, 8 if quick else COUNT)
     rows: list[Row] = []
-    for table in (vp_rows, flow_rows, edm_rows, lattice_rows, order_rows, guard_rows, cost_rows):
+    for table in (vp_rows, draw_rows, flow_rows, edm_rows, lattice_rows, order_rows, guard_rows, cost_rows):
         before = time.perf_counter()
         rows.extend(table(yard, quick))
         say(f"{table.__name__.replace('_', ' ')}: {time.perf_counter() - before:.1f} s")
@@ -79,6 +79,11 @@ def _targets(rows: list[Row]) -> list[dict[str, Any]]:
         ("latent error, even log sigma, auto", found[log, "BDIA auto, lattice"]["latent"], "<=", 5e-3),
         ("latent error, uniform time, auto", found[uniform, "BDIA auto, lattice"]["latent"], "<=", 0.03),
         ("sample error, even log sigma, optimal", found[log, "BDIA optimal"]["sample"], "<=", 6e-4),
+    ]
+    draws = {row["method"]: row for row in rows if "latent_median" in row}
+    asked += [
+        ("latent error, median over more mixtures, gamma 1", draws["BDIA 1.0"]["latent_median"], "<=", 5e-3),
+        ("sample error, worst of more mixtures, optimal", draws["BDIA optimal"]["sample_rms_worst"], "<=", 6e-4),
     ]
     for gamma in (0.5, 0.9):
         row = found[order, f"BDIA {gamma}"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sfumato_plugins.benches.inversion_yard import Row, Walker, Yard, measured, rms
+from sfumato_plugins.benches.inversion_yard import Row, Walker, Yard, each, first, measured, rms
 
 
 def _bdia(plan: Any) -> tuple[Walker, Walker, Walker]:
@@ -86,6 +86,31 @@ def _single(yard: Yard, grid: Any, ends: Any) -> Row:
     mixture = yard.mixture()
     again = down(mixture, go(mixture, ends[0])[0])
     return {"case": "VP, uniform time, N 50", "method": "BDIA 1.0, second latent lost", "trip": rms(again, ends[0])}
+
+
+def draw_rows(yard: Yard, quick: bool) -> Iterator[Row]:
+    """The same on other mixtures: a latent in forty lies between two components and outweighs all others in an RMS."""
+    import torch
+
+    from sfumato.diffusion.mixture import reference
+    from sfumato.diffusion.schedule import log_grid
+
+    grid, draws = log_grid(yard.table, 50), 2 if quick else 6
+    errors: dict[str, list[tuple[Any, Any]]] = {}
+    for seed in range(1, draws + 1):
+        other = Yard(seed, yard.size, yard.count)
+        noise = reference(other.exact, other.clean, grid.nodes[0], grid.nodes[-1], 200)
+        for method, (go, _, down) in _vp_methods(grid).items():
+            if method in ("DDIM", "O-BELM", "BDIA 1.0", "BDIA 0.96", "BDIA optimal"):
+                found = first(go(other.mixture(), other.clean)), first(down(other.mixture(), noise))
+                errors.setdefault(method, []).append((each(found[0], noise), each(found[1], other.clean)))
+    for method, pairs in errors.items():
+        row: Row = {"case": f"{draws} more mixtures, even log sigma, N 50", "method": method}
+        for name, parts in zip(("latent", "sample"), zip(*pairs)):
+            row[f"{name}_median"] = float(torch.cat(parts).median())
+            overall = sorted(float(p.square().mean().sqrt()) for p in parts)
+            row |= {f"{name}_rms_best": overall[0], f"{name}_rms_worst": overall[-1]}
+        yield row
 
 
 def flow_rows(yard: Yard, quick: bool) -> Iterator[Row]:

@@ -39,6 +39,11 @@ def rms(a: Any, b: Any) -> float:
     return float((a - b).double().square().mean().sqrt())
 
 
+def each(a: Any, b: Any) -> Any:
+    """RMS of every latent by itself, (B,)."""
+    return (a - b).double().square().mean(1).sqrt()
+
+
 def measured(
     case: str, method: str, yard: Yard, prediction: str, ends: Any, go: Walker, back: Walker, down: Walker
 ) -> Row:
