@@ -1,6 +1,6 @@
 """sfumato as a rez package: `rez build --install` here. Needs a wheelhouse if the build machine has no network:
 
-    pip download -d WHEELHOUSE -c constraints/cpu.txt .        # where there is one, from the checkout
+    pip wheel -w WHEELHOUSE -c constraints/cpu.txt .        # where there is one, from the checkout
     PIP_NO_INDEX=1 PIP_FIND_LINKS=WHEELHOUSE rez build --install
 
 The package holds a virtual environment of its own, so that two versions, and the hosts' own Pythons, never meet.
