@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sfumato_plugins.shared_lock import FLAGS, lock, open_shared, read, write
+from sfumato_plugins.shared_lock import FLAGS, discard, lock, open_shared, read, write
 
 
 @dataclass(frozen=True)
@@ -116,13 +116,12 @@ def waiting(gpu: str, folder: str) -> list[dict[str, Any]]:
     for name in names:
         if name.startswith(start):
             with contextlib.suppress(OSError):
-                handle = os.open(os.path.join(folder, name), os.O_RDWR | FLAGS)
-                try:
-                    if lock(handle):
-                        os.remove(os.path.join(folder, name))
-                    else:
-                        found.append(read(handle))
-                finally:
+                path = os.path.join(folder, name)
+                handle = os.open(path, os.O_RDWR | FLAGS)
+                if lock(handle):
+                    discard(path, handle)
+                else:
+                    found.append(read(handle))
                     os.close(handle)
     return found
 

@@ -52,6 +52,17 @@ def lock(handle: int) -> bool:
     return True
 
 
+def discard(path: str, handle: int) -> None:
+    """Remove a file that we have locked, then let go of it: the other way round, somebody could lock what is gone."""
+    windows = sys.platform == "win32"  # where an open file cannot be removed, so that it has to be the other way round
+    if windows:
+        os.close(handle)
+    with contextlib.suppress(OSError):
+        os.remove(path)
+    if not windows:
+        os.close(handle)
+
+
 def write(handle: int, values: Mapping[str, Any]) -> None:
     """Replace what the file says."""
     text = json.dumps(values).encode()

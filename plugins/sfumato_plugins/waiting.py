@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable
 
 from sfumato_plugins.lease import Client, Lease, calling_card, holder, lock_file, take, waiting
-from sfumato_plugins.shared_lock import lock, open_shared, write
+from sfumato_plugins.shared_lock import discard, lock, open_shared, write
 
 POLL = 0.1  # seconds between two tries to get a GPU
 
@@ -51,9 +50,7 @@ class Queue:
 
     def _leave(self) -> None:
         if self._handle >= 0:
-            with contextlib.suppress(OSError):
-                os.remove(self._path)
-            os.close(self._handle)
+            discard(self._path, self._handle)
             self._handle, self._wanted = -1, ""
 
 

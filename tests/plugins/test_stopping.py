@@ -70,10 +70,13 @@ def test_work_that_keeps_every_thread_waiting_is_killed_from_outside():
     assert took < SOON
 
 
+WAITS = "while not teller.stopped: time.sleep(0.01)\n    print('asked', flush=True)\n    while True: time.sleep(0.01)"
+
+
 def test_a_second_signal_ends_it_at_once():
-    run = start("teller = Teller()\n" + BUSY.replace("Teller()", "teller") + "while True: time.sleep(0.01)")
+    run = start("teller = Teller()\n" + BUSY.replace("Teller()", "teller") + WAITS)
     run.send_signal(signal.SIGTERM)
-    time.sleep(0.1)
+    assert run.stdout.readline() == "asked\n"
     took, _ = seconds_to_end(run, signal.SIGTERM)
     assert run.returncode == -signal.SIGTERM
     assert took < SOON
