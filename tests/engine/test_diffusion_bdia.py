@@ -144,6 +144,32 @@ def test_guidance_comes_back_to_the_bit(weight: float) -> None:
     assert not torch.equal(other.pair.cleaner, arithmetic(plan).enter(clean))  # another prompt, another picture
 
 
+def test_guidance_goes_from_the_empty_answer_past_the_prompts() -> None:
+    class Context:
+        prediction: Prediction = "eps"
+
+        def __call__(self, latent: Tensor, node: Node, context: Tensor) -> Tensor:
+            return context[:, 0].expand_as(latent)
+
+    def answer(weight: float) -> float:
+        guided = Guided(Context(), torch.full((1, 1, 1), 5.0), torch.full((1, 1, 1), 2.0), weight)
+        return float(guided(torch.zeros(1, 1), TABLE.at(0)))
+
+    assert [answer(w) for w in (0.0, 0.5, 1.0, 3.0)] == [2.0, 3.5, 5.0, 11.0]
+
+
+def test_smoothing_leaves_a_straight_walk_where_it_is() -> None:
+    class Straight:
+        prediction: Prediction = "flow"
+
+        def __call__(self, latent: Tensor, node: Node) -> Tensor:
+            return torch.full_like(latent, 3.0)
+
+    plan = make_plan(flow_grid(10), 1.0, level=None)
+    walk = sample(plan, Straight(), torch.full((1, 2), 4.0).double())
+    torch.testing.assert_close(smoothed(plan, Straight(), walk), torch.ones(1, 2).double(), rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("way", ["euler", "heun"])
 @pytest.mark.parametrize("kind", ["x0", "eps"])
 def test_edm_comes_back_to_the_bit_with_either_increment(kind: Prediction, way: str) -> None:

@@ -124,7 +124,7 @@ def resample_stored(plan: Plan, predictor: Predictor, source: Predictor, walk: W
 
     Ju et al., "PnP Inversion", 2023: at each step the source prompt's own step is compared with the stored state, and
     the difference added to the edit's. With `predictor` the same as `source` the stored latent comes back bit for bit,
-    whatever the hardware. Two calls a step.
+    whatever the hardware. Two calls a step, one where they are the same.
 
     Raises:
         RequestError: the walk holds no stored states.
