@@ -21,14 +21,15 @@ def lattice_rows(yard: Yard, quick: bool) -> Iterator[Row]:
     from sfumato.diffusion.walk import arithmetic, invert, reinvert, resample, sample
 
     few, trips = slice(0, 4), (10, 50) if quick else ROUND_TRIPS
-    grids = {"eps": log_grid, "v": spaced_grid, "flow": lambda table, n: flow_grid(n, 3.0)}
+    grids: dict[str, Any] = {"eps": log_grid, "v": spaced_grid, "flow": lambda table, n: flow_grid(n, 3.0)}
     for prediction, make in grids.items():
         for rounded in (None, "bfloat16"):
             predictor = yard.mixture(prediction, "float32", rounded)
-            for gamma in (1.0, 0.96) if quick else (1.0, 0.96, "optimal", "o-belm"):
+            gammas: tuple[Any, ...] = (1.0, 0.96) if quick else (1.0, 0.96, "optimal", "o-belm")
+            for gamma in gammas:
                 equal, bits = 0, {}
                 for steps in trips:
-                    plan = make_plan(make(yard.table, steps), gamma, anyway=True)  # type: ignore[arg-type]
+                    plan = make_plan(make(yard.table, steps), gamma, anyway=True)
                     clean, noise = yard.clean[few].float(), yard.pure[few].float()
                     inverted, sampled = invert(plan, predictor, clean), sample(plan, predictor, noise)
                     home, away = resample(plan, predictor, inverted), reinvert(plan, predictor, sampled)
@@ -71,7 +72,7 @@ def order_rows(yard: Yard, quick: bool) -> Iterator[Row]:
     for gamma in (0.5, 0.9, 0.96, 1.0, "optimal"):
         errors = []
         for steps in counts:
-            plan = make_plan(log_grid(yard.table, steps), gamma, level=None, inverting=False)  # type: ignore[arg-type]
+            plan = make_plan(log_grid(yard.table, steps), gamma, level=None, inverting=False)
             errors.append(rms(latent(plan, sample(plan, mixture, noise)), clean))
         more = {"predicted": (1 - gamma) / (1 + gamma)} if isinstance(gamma, float) else {}
         yield fitted_row(f"BDIA {gamma}", errors, **more)
@@ -104,7 +105,7 @@ def guard_rows(yard: Yard, quick: bool) -> Iterator[Row]:
     for which, bit, where in zip(drawn[::3], drawn[1::3], drawn[2::3]):
         states = [walk.pair.noisier.clone(), walk.pair.cleaner.clone()]
         states[which % 2].view(-1)[where % clean.numel()] ^= 1 << bit % 24
-        pairs += caught(predictor, replace(walk, pair=LatentPair(*states, walk.pair.node)))
+        pairs += caught(predictor, replace(walk, pair=LatentPair(states[0], states[1], walk.pair.node)))
         answers += caught(_Faulty(predictor, which % 19, where, bit % 31), walk)
     case = "guards: one bit changed"
     yield {"case": case, "method": "in the latent pair", "faults": tries, "caught": pairs}

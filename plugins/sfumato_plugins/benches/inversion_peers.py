@@ -8,6 +8,11 @@ from typing import Any
 from sfumato_plugins.benches.inversion_yard import Row, Walker, Yard, each, first, measured, rms
 
 
+def _through(walk: Any, way: Any) -> Walker:
+    """A walk along one grid or row of times, as a function of predictor and latent."""
+    return lambda f, x: walk(f, way, x)
+
+
 def _bdia(plan: Any) -> tuple[Walker, Walker, Walker]:
     """BDIA's three ways by one plan."""
     from sfumato.diffusion.walk import invert, latent, resample, sample
@@ -72,7 +77,7 @@ def _vp_methods(grid: Any) -> dict[str, tuple[Walker, Walker, Walker]]:
     }
     for gamma in (1.0, 0.96, "optimal"):
         for start in ("euler", "heun") if gamma == 1 else ("heun",):
-            plan = make_plan(grid, gamma, level=None, start=start, anyway=True)  # type: ignore[arg-type]
+            plan = make_plan(grid, gamma, level=None, start=start, anyway=True)
             found[f"BDIA {gamma}{', plain start' if start == 'euler' else ''}"] = _bdia(plan)
     found["BDIA auto, lattice"] = _bdia(make_plan(grid, "auto"))
     return found
@@ -122,16 +127,16 @@ def flow_rows(yard: Yard, quick: bool) -> Iterator[Row]:
 
     mixture = yard.mixture("flow")
     ends = _flow_truth(mixture, yard.pure, 500 if quick else 2000), yard.pure
-    grids = {"shift 3": lambda n: flow_grid(n, 3.0), "even": flow_grid, "even logit": logit_grid}
+    grids: dict[str, Any] = {"shift 3": lambda n: flow_grid(n, 3.0), "even": flow_grid, "even logit": logit_grid}
     for name, make in grids.items():
         for steps in (28,) if quick else (28, 50):
             case, grid = f"flow, {name}, N {steps}", make(steps)
             up = [n.time for n in grid.nodes]
-            euler = lambda f, z, g=grid: ddim_sample(f, g, z)  # noqa: E731
-            yield measured(case, "Euler", yard, "flow", ends, lambda f, x, g=grid: ddim_invert(f, g, x), euler, euler)
+            euler: Any = _through(ddim_sample, grid)
+            yield measured(case, "Euler", yard, "flow", ends, _through(ddim_invert, grid), euler, euler)
             for method, walk in (("midpoint", midpoint_walk), ("FireFlow-like", fireflow_walk)):
-                back = lambda f, z, w=walk, t=up: w(f, t[::-1], z)  # noqa: E731
-                yield measured(case, method, yard, "flow", ends, lambda f, x, w=walk, t=up: w(f, t, x), back, back)
+                back = _through(walk, up[::-1])
+                yield measured(case, method, yard, "flow", ends, _through(walk, up), back, back)
             plan = make_plan(grid, 1.0, level=None)
             row = measured(case, "BDIA 1.0", yard, "flow", ends, *_bdia(plan))
             yield {**row, "smoothed": rms(smoothed(plan, mixture, sample(plan, mixture, yard.pure)), ends[0])}
@@ -176,7 +181,7 @@ def edm_rows(yard: Yard, quick: bool) -> Iterator[Row]:
         # The latents are 80 in size; what is compared is in units of the noise.
         ends = clean, reference(yard.exact, clean, *nodes, 400)
         methods = {
-            "Euler": (lambda f, x, g=grid: ddim_invert(f, g, x), *(lambda f, z, g=grid: ddim_sample(f, g, z),) * 2),
+            "Euler": (_through(ddim_invert, grid), *(_through(ddim_sample, grid),) * 2),
             "Heun (EDM)": (heun(grid.nodes), *(heun(grid.nodes[::-1]),) * 2),
             "BDIA-EDM optimal": _bdia(make_plan(grid, "optimal", level=None, anyway=True)),
             "BDIA-EDM optimal, Heun both ways": _bdia(
