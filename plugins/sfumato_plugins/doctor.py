@@ -79,6 +79,9 @@ def _colour() -> Iterator[Line]:
 
 
 def _settings() -> Iterator[Line]:
+    for variable in ("SFUMATO_SITE", "SFUMATO_SHOW"):
+        if (named := os.environ.get(variable)) and not os.path.isfile(named):
+            yield Line("settings", f"{variable} names {named}, and there is no such file", False)
     settings = load_settings()
     yield Line("settings", ", ".join(settings.files) or "no sfumato_site.toml, show or user file: all defaults")
     for name in KNOWN:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ _MEMORY = ("can't allocate memory", "out of memory", "std::bad_alloc", "alloc_fa
 _NO_ROOM = {errno.ENOSPC: "the disk is full", errno.EFBIG: "the file is too large for the disk or the quota"}
 if hasattr(errno, "EDQUOT"):
     _NO_ROOM[errno.EDQUOT] = "the quota is used up"
+
+
+_NO_WAY = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,10 @@ def failure(error: BaseException) -> Failure:
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
         what = f"{_NO_ROOM[error.errno]}: {error.filename or 'a file'} could not be written"
         return Failure(2, "request", (Problem("outputs", what, "make room; frames already finished are kept"),))
+    if isinstance(error, OSError) and error.errno in _NO_WAY and error.filename:
+        what = f"{os.path.dirname(str(error.filename)) or error.filename} cannot be used: {error.strerror}"
+        hint = "check that it is a folder and that you may write there, or name another one"
+        return Failure(2, "request", (Problem("", what, hint),))
     if isinstance(error, ModuleNotFoundError):
         what = f"{sys.executable} has no module called {error.name}"
         hint = f"{sys.executable} -m pip install --force-reinstall sfumato"

@@ -102,7 +102,8 @@ class Ledger:
         names = str(inside.get("sfumato:files") or os.path.basename(path)).split("|")
         paths = tuple(os.path.join(os.path.dirname(path), name) for name in names)
         same = (_inside(p).get(FINGERPRINT) == inside.get(FINGERPRINT) for p in paths)
-        return paths if all(os.path.isfile(p) for p in paths) and all(same) else ()
+        there = all(os.path.isfile(p) for p in paths) and all(same)
+        return paths if there and all(_whole(p) for p in paths) else ()
 
 
 def read_journal(path: str) -> list[dict[str, Any]]:
@@ -147,3 +148,15 @@ def _inside(path: str) -> Mapping[str, Any]:
         return read_header(path).main.metadata
     except SfumatoError:
         return {}
+
+
+def _whole(path: str) -> bool:
+    """Whether every pixel can be read: a disk that failed may have kept the header and lost the rest."""
+    from sfumato.errors import SfumatoError
+    from sfumato.io import read_image
+
+    try:
+        read_image(path)
+    except SfumatoError:
+        return False
+    return True

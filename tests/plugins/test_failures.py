@@ -239,3 +239,12 @@ solve.solve_classical = solve_classical
     then = f"import sys; from sfumato_plugins import cli\n{limit}\nsys.exit(cli.main(sys.argv[3:]))"
     failed = failed_matte(open_engine, heard, tiny.job("1-2"), standing.python_that(str(tmp_path), then))
     is_for_an_artist(failed, "memory", "out of memory")
+
+
+def test_a_folder_that_cannot_be_written_is_the_artists_to_mend():
+    from sfumato_plugins.failure import failure
+
+    found = failure(PermissionError(13, "Permission denied", "/shows/ab/.job.json.1.part"))
+    assert (found.code, found.bug) == (2, False)
+    assert found.sentence == "/shows/ab cannot be used: Permission denied"
+    assert "write there" in found.hint

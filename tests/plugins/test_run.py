@@ -191,3 +191,13 @@ def test_the_demo_makes_solves_evaluates_and_shows(tmp_path):
     found = demo_matte(str(tmp_path), quick=True, quality=None, seed=0, teller=Teller())
     assert found["errors"]["frames"] == len(found["computed"]) == 3
     assert "the truth" in (tmp_path / "page.html").read_text()
+
+
+def test_a_frame_that_lost_its_record_and_half_its_pixels_is_computed_again(shot):
+    shot.write([1])
+    run(shot.job("1"))
+    whole = shot.output(1).read_bytes()
+    (shot.folder / "out" / "M.0001.json").unlink()
+    shot.output(1).write_bytes(whole[: len(whole) * 2 // 3])
+    assert run(shot.job("1"))["computed"] == {"main": [1]}
+    assert shot.output(1).read_bytes() == whole
