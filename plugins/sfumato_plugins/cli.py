@@ -148,6 +148,11 @@ def _tool(args: argparse.Namespace, teller: Teller) -> int:
     from sfumato_plugins.settings import load_settings
 
     job = job_from(args, args.tool, load_settings())
+    steps = [b - a for a, b in zip(job.frames, job.frames[1:])]
+    if not args.frames and steps and max(steps) > min(steps):  # the frames were found on disk
+        from sfumato_plugins.frames import format_frames
+
+        teller.say(f"note: {job.tool} takes the frames that are there, {format_frames(job.frames)}, with holes between")
     if args.save_job:
         pinned(job).save(args.save_job)
         teller.say(f"wrote {args.save_job}")
@@ -217,7 +222,7 @@ def _doctor(args: argparse.Namespace, teller: Teller) -> int:
         _print([vars(line) for line in lines])
     else:
         for line in lines:
-            print(f"{'  ' if line.well else '! '}{line.about:14}{line.found}")
+            print(f"{'  ' if line.well else '! '}{line.about:18}{line.found}")
     return 0 if all(line.well for line in lines) else 2
 
 

@@ -202,3 +202,12 @@ def test_evaluate_refuses_a_colour_picture_and_names_what_is_missing(command_lin
 
 def test_help_names_no_inner_names(command_line):
     assert "PARAM_" not in command_line("matte", "--help").stdout
+
+
+def test_holes_in_a_plate_are_said_aloud(shot, command_line):
+    shot.write([1, 2, 4])
+    words = ["matte", "--plate", shot.plate, "--trimap", shot.trimap, "--out", shot.matte, "--quality", "preview"]
+    done = command_line(*words, "--save-job", shot.folder / "job.json")
+    assert "takes the frames that are there, 1-2,4, with holes between" in done.stderr
+    named = command_line(*words, "--frames", "1,2,4", "--save-job", shot.folder / "job.json")
+    assert "frames that are there" not in named.stderr

@@ -53,7 +53,7 @@ def _service(given: Sheet) -> str:
         f"gpumem{wanted.gpu_memory:g}" if wanted.gpu_memory else "",
         f"mem{wanted.memory:g}" if wanted.memory else "",
     ]
-    return ",".join(filter(None, keys)) or "PixarRender"
+    return ",".join(dict.fromkeys(filter(None, keys))) or "PixarRender"
 
 
 def words(given: Iterable[str]) -> str:
