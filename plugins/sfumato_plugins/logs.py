@@ -56,10 +56,10 @@ def new_log(folder: str, name: str) -> tuple[str, int]:
     """
     os.makedirs(folder, mode=0o700, exist_ok=True)
     old = []
-    for name in os.listdir(folder):
-        if name.endswith(".log"):
+    for there in os.listdir(folder):
+        if there.endswith(".log"):
             with contextlib.suppress(OSError):  # another host tidies too
-                old.append((os.path.getmtime(os.path.join(folder, name)), os.path.join(folder, name)))
+                old.append((os.path.getmtime(os.path.join(folder, there)), os.path.join(folder, there)))
     for _, path in sorted(old)[: max(0, len(old) - KEPT + 1)]:
         with contextlib.suppress(OSError):
             os.remove(path)

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -414,7 +415,9 @@ def test_twenty_logs_are_kept_and_one_that_grows_loses_its_head(tmp_path):
     for _ in range(30):
         path, handle = logs.new_log(folder, "nuke")
         os.close(handle)
-    assert len(os.listdir(folder)) == logs.KEPT
+    kept = os.listdir(folder)
+    assert len(kept) == logs.KEPT
+    assert [name for name in kept if not re.fullmatch(r"nuke-\d{8}-\d{6}-\d{6}\.log", name)] == []
     with open(path, "ab", buffering=0) as file:
         for number in range(100_000):
             file.write(b"%06d a warning that comes again and again and again\n" % number)

@@ -83,19 +83,20 @@ def as_text(document: dict[str, Any]) -> str:
 
 def _cases(folder: str, quick: bool) -> Iterator[Row]:
     few = 3 if quick else 9
+    own = {**os.environ, "XDG_STATE_HOME": folder}  # the engines' logs go with the folder
     yield _row("import of tools and launch", [orphans.import_seconds() for _ in range(few)])
-    yield _row("hello after the start", [_hello() for _ in range(few)])
-    yield from _messages(200 if quick else 2000)
+    yield _row("hello after the start", [_hello(own) for _ in range(few)])
+    yield from _messages(200 if quick else 2000, own)
     job = tiny_job(os.path.join(folder, "shot"))
-    yield _row("cancel between optimiser steps", _cancels(job, 2 if quick else 7))
+    yield _row("cancel between optimiser steps", _cancels(job, 2 if quick else 7, own))
     python = stand_in.python_that(folder)
     for words, do in (("idle", "nothing"), ("working", "steps"), ("stuck", "stuck"), ("in torch", "long operation")):
         seconds = [orphans.outlives_its_host(folder, python, do) for _ in range(1 if quick else 3)]
         yield _row(f"host killed, engine {words}", seconds)
-    shared = {**os.environ, "SFUMATO_GPUS": "bench", "SFUMATO_LEASES": os.path.join(folder, "leases")}
+    shared = {**own, "SFUMATO_GPUS": "bench", "SFUMATO_LEASES": os.path.join(folder, "leases")}
     yield _row("GPU handed over by an idle engine", [_handed_over(python, shared) for _ in range(1 if quick else 5)])
     yield _row("GPU free after SIGKILL", [_freed(python, shared) for _ in range(1 if quick else 5)])
-    for what, make in _failures(folder, python, job).items():
+    for what, make in _failures(folder, python, job, own).items():
         yield make(f"failure: {what}")
 
 
@@ -117,9 +118,9 @@ def _row(case: str, seconds: list[float], **more: Any) -> Row:
     }
 
 
-def _hello() -> float:
+def _hello(environ: dict[str, str]) -> float:
     """Seconds from the call that starts an engine to its hello."""
-    engine = Engine(sys.executable, host="bench")
+    engine = Engine(sys.executable, host="bench", environ=environ)
     began = time.perf_counter()
     engine.start()
     until(engine, "hello")
@@ -128,9 +129,9 @@ def _hello() -> float:
     return found
 
 
-def _messages(count: int) -> list[Row]:
+def _messages(count: int, environ: dict[str, str]) -> list[Row]:
     """Seconds from a ping to its pong in the host's hands, with a host that looks all the time."""
-    engine = Engine(sys.executable, host="bench")
+    engine = Engine(sys.executable, host="bench", environ=environ)
     engine.start()
     until(engine, "hello")
     found = []
@@ -144,9 +145,9 @@ def _messages(count: int) -> list[Row]:
     return [_row("message, median", found), {**_row("message, 99th percentile", [worst]), "runs": count}]
 
 
-def _cancels(job: dict[str, Any], times: int) -> list[float]:
+def _cancels(job: dict[str, Any], times: int, environ: dict[str, str]) -> list[float]:
     """Seconds from a cancel in the middle of a real matte to the engine's word that it stopped."""
-    engine = Engine(sys.executable, host="bench")
+    engine = Engine(sys.executable, host="bench", environ=environ)
     found = []
     for turn in range(times):
         id = engine.run(job, force=True)
@@ -193,14 +194,16 @@ def _freed(python: str, environ: dict[str, str]) -> float:
     return found
 
 
-def _failures(folder: str, python: str, job: dict[str, Any]) -> dict[str, Callable[[str], Row]]:
+def _failures(
+    folder: str, python: str, job: dict[str, Any], own: dict[str, str]
+) -> dict[str, Callable[[str], Row]]:
     """The ten ways an engine fails, each measured from the moment it does."""
     no_torch = stand_in.real_python(folder, "sys.modules['torch'] = None")
     wrong = stand_in.program(os.path.join(folder, "wrong"), f'exec "{sys.executable}" -I -S "$@"')
     cuda = {**job, "params": {**job["params"], "device": "cuda"}}
 
     def stand(do: str, waits: float = 0.0) -> Callable[[str], Row]:
-        return lambda case: _failure(case, python, stand_in.job(do), "note", waits)
+        return lambda case: _failure(case, python, own, stand_in.job(do), "note", waits)
 
     return {
         "segfault": stand("segfault"),
@@ -209,20 +212,22 @@ def _failures(folder: str, python: str, job: dict[str, Any]) -> dict[str, Callab
         "exception": stand("exception"),
         "bad JSON": stand("bad json"),
         "disk full": stand("disk full"),
-        "no GPU": lambda case: _failure(case, sys.executable, cuda, "accepted"),
-        "wrong Python": lambda case: _failure(case, wrong, job, ""),
-        "missing module": lambda case: _failure(case, no_torch, job, "accepted"),
+        "no GPU": lambda case: _failure(case, sys.executable, own, cuda, "accepted"),
+        "wrong Python": lambda case: _failure(case, wrong, own, job, ""),
+        "missing module": lambda case: _failure(case, no_torch, own, job, "accepted"),
         "timeout": stand("silence", SILENCE),
     }
 
 
-def _failure(case: str, python: str, job: dict[str, Any], since: str, waits: float = 0.0) -> Row:
+def _failure(
+    case: str, python: str, own: dict[str, str], job: dict[str, Any], since: str, waits: float = 0.0
+) -> Row:
     """From the moment it goes wrong to the sentence, less what was meant to be waited for.
 
     since: What the engine says then: a note with the time on its own clock, which is ours too, or `accepted`, or
         nothing: from the start on.
     """
-    environ = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    environ = {**own, "CUDA_VISIBLE_DEVICES": ""}
     engine = Engine(python, host="bench", silence=SILENCE if waits else 300.0, environ=environ)
     began = time.perf_counter()
     engine.run(job)
