@@ -1,0 +1,1 @@
+"""Diffusion models behind our protocols: diffusers folders, and the small embedded one."""
