@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sfumato.models.training.captions import caption, make_tokenizer
 from sfumato.models.training.network import BETAS, SIZE, TIMES, Networks
@@ -68,7 +69,9 @@ def _loss(networks: Networks, picture: Tensor, noise: Tensor, levels: Tensor, id
     """Squared error of v = alpha noise - sigma x0 (Salimans and Ho, "Progressive Distillation", 2022, appendix D)."""
     time, alpha, sigma = (row.view(-1, 1, 1, 1) for row in levels)
     x0 = 2 * picture - 1
-    with torch.autocast("cpu", torch.bfloat16, enabled=picture.device.type == "cpu"):
+    cpu = picture.device.type == "cpu"  # whose fused attention is three times slower backward, for so few tokens
+    kernels = [SDPBackend.MATH] if cpu else [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION]
+    with torch.autocast("cpu", torch.bfloat16, enabled=cpu), sdpa_kernel(kernels):
         v = networks(alpha * x0 + sigma * noise, time.view(-1), ids, mask)
     error: Tensor = (v.float() - (alpha * noise - sigma * x0)).square().mean()
     return error
