@@ -150,6 +150,24 @@ def test_a_known_background_beats_guessing_it() -> None:
     assert (known - alpha)[band].square().mean() < 0.7 * (blind - alpha)[band].square().mean()
 
 
+def test_a_pixel_that_is_just_the_clean_plate_is_transparent() -> None:
+    generator = torch.Generator().manual_seed(8)
+    clean = torch.rand(1, 3, 40, 48, generator=generator)
+    alpha = torch.zeros(1, 1, 40, 48)
+    alpha[..., :12] = 1.0
+    alpha[..., 20:32:4] = 0.6  # thin leaves with the background between them
+    image = alpha * torch.tensor([0.9, 0.2, 0.1]).view(1, 3, 1, 1) + (1 - alpha) * clean
+    trimap = torch.full_like(alpha, 0.5)
+    trimap[..., :12], trimap[..., 40:] = 1.0, 0.0
+    bare = (alpha == 0) & (trimap == 0.5)
+    with_it, without = (
+        solve_classical(Problem(image, image, trimap, ClassicalSettings(bare=weight), clean=clean)).alpha
+        for weight in (5.0, 0.0)
+    )
+    assert with_it[bare].mean() < 0.5 * without[bare].mean()
+    assert (with_it - alpha).abs().mean() < (without - alpha).abs().mean()
+
+
 @pytest.mark.parametrize("dimension", [3, 5])
 def test_blend_weights_sum_to_one_and_rebuild_what_lies_between(dimension: int) -> None:
     generator = torch.Generator().manual_seed(0)

@@ -27,6 +27,8 @@ class ClassicalSettings:
     alike_position: float = 0.05  # what the picture's long side counts for against one colour unit
     known: float = 0.005  # weight of the estimate from known colours
     known_clean: float = 0.5  # the same where the background is given, so that only one side is a guess
+    bare: float = 5.0  # weight of alpha 0 where a pixel is just what a given background is there
+    bare_tolerance: float = 0.01  # how close that is: a share of the background's colour
     known_count: int = 7  # known colours taken from each side
     known_position: float = 20.0
     slack: float = 0.0  # of the searches: how much farther than the true neighbour one may be, as a share
@@ -193,12 +195,20 @@ class Problem:
         linked, linked_diagonal, linked_known = self._linked(alpha)
         known = self.settings.known if self.clean is None else self.settings.known_clean
         h = known * self.samples.contrast + FLOOR
+        if self.clean is not None:
+            h = h + self.settings.bare * self.samples.contrast * self._bare(self.clean)
         rhs = known * self.samples.contrast * self.samples.alpha + FLOOR / 2
         if guess is not None:
             w = guess.weight.flatten()[self.pixels]
             h, rhs = h + w, rhs + w * guess.alpha.flatten()[self.pixels]
         rhs = rhs - local_known - linked_known
         return System((local, linked), h, rhs, local_diagonal + linked_diagonal + h)
+
+    def _bare(self, clean: Tensor) -> Tensor:
+        """(n,) 0..1, how surely an unknown pixel shows nothing but the given background (N, 3)."""
+        there = clean[self.pixels]
+        close = self.settings.bare_tolerance * (there.abs() + 0.05)
+        return torch.exp(-((self.colour[self.pixels] - there) / close).square().mean(1))
 
     def solve(self, report: Report, guess: Guess | None = None, start: Tensor | None = None) -> tuple[Tensor, int]:
         """Alpha (n,) and the iterations it took. `start` (n,) is an earlier answer, and saves the plain first round."""
