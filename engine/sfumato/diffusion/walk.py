@@ -109,13 +109,13 @@ def resample(plan: Plan, predictor: Predictor, walk: Walk, report: Report = sile
         DriftedError: a state is another than it was, and `verify` was asked for.
         RequestError: there is one latent where a walk is needed, or the walk is of another plan.
     """
-    pair = _going_back(plan, walk, plan.grid.steps)
+    pair = going_back(plan, walk, plan.grid.steps)
     return _down(plan, predictor, pair, walk.bits, None, _Track(plan, walk.digests if verify else None), report)
 
 
 def reinvert(plan: Plan, predictor: Predictor, walk: Walk, report: Report = silent, verify: bool = False) -> Walk:
     """From where a sampling ended back to its noise, N - 1 calls: `resample` the other way round."""
-    pair = _going_back(plan, walk, 1)
+    pair = going_back(plan, walk, 1)
     return _up(plan, predictor, pair, walk.bits, None, _Track(plan, walk.digests if verify else None), report)
 
 
@@ -134,7 +134,7 @@ def resample_stored(plan: Plan, predictor: Predictor, source: Predictor, walk: W
             "this inversion stored no states to fall back on", "invert again here, or with stored states"
         )
     states, none = arithmetic(plan), SideBits()
-    pair = _going_back(plan, walk, plan.grid.steps)
+    pair = going_back(plan, walk, plan.grid.steps)
     noisier, cleaner = pair.noisier, pair.cleaner
     for i in range(pair.node - 1, 0, -1):
         before, here = walk.states[i + 1], walk.states[i]
@@ -215,7 +215,7 @@ def _up(
     return Walk(LatentPair(noisier, cleaner, last), kept or SideBits(), track.digests, track.states)
 
 
-def _going_back(plan: Plan, walk: Walk, node: int) -> LatentPair:
+def going_back(plan: Plan, walk: Walk, node: int) -> LatentPair:
     """The pair to go back from, if that is what it is and it stands where this plan's walk ends."""
     if not isinstance(walk, Walk):
         raise RequestError(
