@@ -227,11 +227,13 @@ def _doctor(args: argparse.Namespace, teller: Teller) -> int:
 
 
 def _where(args: argparse.Namespace, teller: Teller) -> int:
-    from sfumato_plugins.engine_python import write_marker
+    from sfumato_plugins.engine_python import marker, write_marker
     from sfumato_plugins.install import host_folder
 
     folder = host_folder(args.host)
-    write_marker()
+    if not write_marker():
+        print(f"note: {marker()} cannot be written, so {args.host} will not find this engine by it", file=sys.stderr)
+        print(f"  set SFUMATO_PYTHON={sys.executable} where {args.host} starts", file=sys.stderr)
     print(folder)
     return 0
 
