@@ -14,7 +14,7 @@ from sfumato.diffusion.ddim import ddim_invert, ddim_sample, started
 from sfumato.diffusion.gamma import choose_gammas, growth, lowest_gamma, optimal_gammas
 from sfumato.diffusion.guidance import Guided
 from sfumato.diffusion.mixture import Mixture, reference, stiff_mixture
-from sfumato.diffusion.protocols import Prediction, Predictor
+from sfumato.diffusion.protocols import Context, Prediction, Predictor
 from sfumato.diffusion.schedule import (
     Grid,
     Node,
@@ -130,10 +130,10 @@ def test_guidance_comes_back_to_the_bit(weight: float) -> None:
         whole = stiff_mixture(24, seeded(), dtype=torch.float32)
         half = Mixture(whole.means[:4], whole.stds[:4])
 
-        def __call__(self, latent: Tensor, node: Node, context: Tensor) -> Tensor:
-            return torch.where(context[:, 0] > 0, self.half(latent, node), self.whole(latent, node))
+        def __call__(self, latent: Tensor, node: Node, context: Context) -> Tensor:
+            return torch.where(context.tokens[:, 0] > 0, self.half(latent, node), self.whole(latent, node))
 
-    prompt, empty = torch.ones(4, 1, 1), torch.zeros(4, 1, 1)
+    prompt, empty = Context(torch.ones(4, 1, 1)), Context(torch.zeros(4, 1, 1))
     guided = Guided(TwoPrompts(), prompt, empty, weight)
     plan = make_plan(log_grid(TABLE, 28))
     clean = TwoPrompts.half.sample(4, TABLE.at(0), seeded(1))
@@ -145,14 +145,15 @@ def test_guidance_comes_back_to_the_bit(weight: float) -> None:
 
 
 def test_guidance_goes_from_the_empty_answer_past_the_prompts() -> None:
-    class Context:
+    class Echo:
         prediction: Prediction = "eps"
 
-        def __call__(self, latent: Tensor, node: Node, context: Tensor) -> Tensor:
-            return context[:, 0].expand_as(latent)
+        def __call__(self, latent: Tensor, node: Node, context: Context) -> Tensor:
+            return context.tokens[:, 0].expand_as(latent)
 
     def answer(weight: float) -> float:
-        guided = Guided(Context(), torch.full((1, 1, 1), 5.0), torch.full((1, 1, 1), 2.0), weight)
+        five, two = (Context(torch.full((1, 1, 1), number)) for number in (5.0, 2.0))
+        guided = Guided(Echo(), five, two, weight)
         return float(guided(torch.zeros(1, 1), TABLE.at(0)))
 
     assert [answer(w) for w in (0.0, 0.5, 1.0, 3.0)] == [2.0, 3.5, 5.0, 11.0]

@@ -1,7 +1,9 @@
 """What a diffusion model is to us: three small protocols, and no library."""
 
-from typing import Literal, Protocol
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from sfumato.diffusion.schedule import Node
@@ -12,6 +14,32 @@ Prediction = Literal["eps", "v", "x0", "flow"]
 eps the noise; x0 the clean latent; v = alpha eps - sigma x0 (needs alpha^2 + sigma^2 = 1); flow = eps - x0 (needs
 alpha + sigma = 1).
 """
+
+
+class Context(NamedTuple):
+    """What prompts become, and what a network is shown of them.
+
+    tokens: (B, T, C), float.
+    mask: (B, T) bool, True where a token is; None where the network is shown every slot.
+    pooled: (B, P), one vector for each whole prompt, for networks that want one (SDXL, SD3, Flux).
+    """
+
+    tokens: Tensor
+    mask: Tensor | None = None
+    pooled: Tensor | None = None
+
+    @staticmethod
+    def cat(contexts: Sequence["Context"]) -> "Context":
+        """Joined along B, as `torch.cat` does. All have a mask or none has; the same for `pooled`."""
+        masks = [c.mask for c in contexts if c.mask is not None]
+        pooled = [c.pooled for c in contexts if c.pooled is not None]
+        if len(masks) not in (0, len(contexts)) or len(pooled) not in (0, len(contexts)):
+            raise ValueError("contexts of different networks cannot be joined: some have a mask or a pooled vector")
+        return Context(
+            torch.cat([c.tokens for c in contexts]),
+            torch.cat(masks) if masks else None,
+            torch.cat(pooled) if pooled else None,
+        )
 
 
 class Predictor(Protocol):
@@ -47,8 +75,17 @@ class Denoiser(Protocol):
         """What `__call__` returns."""
         ...
 
-    def __call__(self, latent: Tensor, node: Node, context: Tensor) -> Tensor:
-        """As a Predictor, with a context (B, tokens, channels) for a latent (B, ...)."""
+    def __call__(self, latent: Tensor, node: Node, context: Context) -> Tensor:
+        """As a Predictor, with a context of B prompts for a latent (B, ...)."""
+        ...
+
+
+@runtime_checkable
+class Distilled(Denoiser, Protocol):
+    """A denoiser that was taught to answer as if guided: it is told the weight, and asked once (Flux)."""
+
+    def told(self, weight: float) -> Denoiser:
+        """The same network, told a weight."""
         ...
 
 
@@ -67,6 +104,6 @@ class Codec(Protocol):
 class Embedder(Protocol):
     """Prompts -> context."""
 
-    def __call__(self, prompts: list[str]) -> Tensor:
-        """B prompts -> (B, tokens, channels)."""
+    def __call__(self, prompts: list[str]) -> Context:
+        """B prompts -> a context of B rows. "" is what guidance calls no prompt."""
         ...
