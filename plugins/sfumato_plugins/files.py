@@ -60,8 +60,33 @@ class Files:
         if name in self._sparse:
             return None
         if self.job.missing == "hold" and there:
-            return Read(name, frame, pattern.at(there[max(at - 1, 0)]))
+            return Read(name, frame, pattern.at(self._held_at(name, frame)))
         return Read(name, frame, pattern.at(frame))
+
+    @cached_property
+    def held(self) -> Mapping[str, Mapping[int, tuple[int, ...]]]:
+        """Under `missing: hold`, by input: the frame that is held -> those it stands in for."""
+        if self.job.missing != "hold":
+            return {}
+        found: dict[str, dict[int, tuple[int, ...]]] = {}
+        for name, lost in self.absent.items():
+            for frame in lost if self.on_disk[name] else ():
+                mine = found.setdefault(name, {})
+                kept = self._held_at(name, frame)
+                mine[kept] = (*mine.get(kept, ()), frame)
+        return found
+
+    def held_words(self) -> list[str]:
+        """`held` in a line for each input."""
+        return [
+            f"{name} is missing: " + ", ".join(f"{k} is held for {format_frames(v)}" for k, v in frames.items())
+            for name, frames in self.held.items()
+        ]
+
+    def _held_at(self, name: str, frame: int) -> int:
+        """The nearest earlier frame that is there, before the first the first."""
+        there = self.on_disk[name]
+        return there[max(bisect.bisect_right(there, frame) - 1, 0)]
 
     def all_of(self, frame: int, skip: frozenset[str] = frozenset()) -> tuple[Read, ...]:
         """Every input's file at a frame."""

@@ -52,8 +52,9 @@ def run(
         client: For whom, which those who wait for the same GPU are told. Default: a run that nobody watches.
 
     Returns:
-        computed, kept, skipped: frames by view name ("main" for the only one); complete; result: path or None; frames:
-        their records; seconds of this run; peak_memory of this process in bytes.
+        computed, kept, skipped: frames by view name ("main" for the only one); held: by view and input, the frame that
+            is held -> those it stands in for; complete; result: path or None; frames: their records; seconds of this
+            run; peak_memory of this process in bytes.
 
     Raises:
         JobError: the request is wrong (exit 2) or inputs are missing (exit 3).
@@ -110,6 +111,8 @@ class _Run:
             refuse_early(self.tool.values(self.job).get("device", "auto"))
         todo = [self._todo(shot, frames, force) if frames else {} for shot, frames in zip(self.shots, wanted)]
         for shot, frames, stale in zip(self.shots, wanted, todo):
+            for line in shot.files.held_words() if frames else ():
+                self.teller.say(f"note: {shot.job.view}, {line}" if shot.job.view else f"note: {line}")
             shot.keep([f for f in shot.files.written if f in frames and f not in stale], "complete, nothing changed")
         place = None
         if any(todo):
@@ -170,6 +173,7 @@ class _Run:
             "computed": {shot.job.view or "main": sorted(shot.computed) for shot in self.shots},
             "kept": {shot.job.view or "main": sorted(shot.kept) for shot in self.shots},
             "skipped": self._skipped(),
+            "held": {s.job.view or "main": s.files.held for s in self.shots},
             "complete": complete,
             "result": self.result if complete else None,
             "frames": [_told(record) for found in records for record in found or []],
@@ -205,6 +209,7 @@ class _Run:
             "trained_weights": self.tool.trained_weights,
             "color": dict(self.job.color),
             "skipped": self._skipped(),
+            "held": {s.job.view or "main": s.files.held for s in self.shots},
             "frames": [_told(record) for record in records],
         }
 

@@ -46,6 +46,18 @@ def test_a_missing_frame_is_an_error_unless_told_otherwise(shot):
     assert 3 in run(shot.job("1-4", missing="hold"))["computed"]["main"]
 
 
+def test_frames_that_are_held_are_named(shot):
+    shot.write([2, 4])
+    shot.write_plate(3)
+    heard = Listener()
+    done = run(shot.job("1-4", missing="hold"), teller=heard)
+    assert "note: plate is missing: 2 is held for 1" in heard.lines
+    assert "note: trimap is missing: 2 is held for 1,3" in heard.lines
+    assert done["held"] == {"main": {"plate": {2: (1,)}, "trimap": {2: (1, 3)}}}
+    with open(done["result"], encoding="utf-8") as file:
+        assert json.load(file)["held"]["main"]["trimap"] == {"2": [1, 3]}
+
+
 def test_a_still_is_a_sequence_of_one(shot):
     shot.write([1])
     inputs = {"plate": "plate.0001.exr", "trimap": "trimap.0001.exr"}
