@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -65,8 +66,11 @@ def _convert(args: argparse.Namespace, teller: Teller) -> int:
     text = anim_text(driven, times, fps) if kind == ".anim" else ma_text(driven, times, fps, connect=args.connect)
     write_text(args.out, text)
     for note in notes + held:
-        print(note)
-    print(f"wrote {args.out}: {len(driven)} curves, {len(times)} keys each")
+        print(note, file=sys.stderr)
+    used = {name for one in driven for name in one.controls}
+    unmapped = len(set(curves.names) - used)
+    left_out = f"; {unmapped} of {len(curves.names)} controls have no line in the map, left out" if unmapped else ""
+    print(f"wrote {args.out}: {len(driven)} curves, {len(times)} keys each{left_out}")
     if kind == ".anim":
         nodes = dict.fromkeys(one.target.partition(".")[0] for one in driven)
         print(f"select before importing, in this order: {' '.join(nodes)}")

@@ -268,3 +268,19 @@ def test_the_command_line_converts_and_says_what_it_did(tmp_path, capsys):
     assert main(["curves", "check", str(tmp_path / "t.json")]) == 0
     assert "3 controls, 3 frames from 1001 to 1002 at 30 a second, 1 values locked" in capsys.readouterr().out
     assert main(["curves", "check", str(tmp_path / "gone.json")]) == 3
+
+
+def test_controls_that_the_map_misses_are_named_beside_what_is_written(tmp_path, capsys):
+    pytest.importorskip("sfumato", reason="the command line is the engine's Python's, and here is none")
+    (tmp_path / "t.json").write_text(json.dumps(TAKE))
+    short = {**MAP, "controls": [line for line in MAP["controls"] if line["control"] != "mouthRight"]}
+    (tmp_path / "m.json").write_text(json.dumps(short))
+    words = ["curves", "convert", str(tmp_path / "t.json"), str(tmp_path / "t.ma"), "--map", str(tmp_path / "m.json")]
+    assert main(words) == 0
+    said = capsys.readouterr()
+    assert "mouthRight: has curves, and the map has no line for it" in said.err
+    assert "; 1 of 3 controls have no line in the map, left out\n" in said.out
+    (tmp_path / "m.json").write_text(json.dumps(MAP))
+    assert main(words) == 0
+    said = capsys.readouterr()
+    assert "the map" not in said.err + said.out
