@@ -1,0 +1,66 @@
+"""A model from a folder on this machine."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from sfumato.diffusion.protocols import Prediction
+from sfumato.errors import RequestError
+from sfumato.models.load_about import read_digest, read_licence
+from sfumato.models.load_folder import Folder, offline, open_folder, weight_files
+from sfumato.models.load_levels import read_levels
+from sfumato.models.load_parts import Parts
+from sfumato.models.model import Model
+from sfumato.models.pixart import pixart
+
+EMBEDDED = Path(__file__).parent / "embedded"
+_MAKERS: dict[str, Callable[[Folder, Prediction], Parts]] = {"PixArtTransformer2DModel": pixart}
+
+
+def load_model(
+    where: str | Path = "embedded", device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+) -> Model:
+    """A model by the name "embedded", or from a folder in the diffusers layout. Nothing is ever downloaded.
+
+    Args:
+        where: The folder: Stable Diffusion 1 and 2, XL, 3, Flux, PixArt.
+        device: Where its networks go.
+        dtype: Of its networks, less the autoencoder, which is always in float32.
+
+    Raises:
+        RequestError: no such folder; another architecture; a part, its weights or its tokenizer missing or damaged;
+            weights only in pickles; code in the folder.
+    """
+    path = EMBEDDED if where == "embedded" else Path(where)
+    with offline():
+        folder = open_folder(path, torch.device(device), dtype)
+        maker = _maker(folder)
+        levels = read_levels(folder.config("scheduler"))
+        parts = maker(folder, levels.prediction)
+    factor = parts.codec.factor
+    networks = [p for p in ("unet", "transformer", "vae", "text_encoder", "text_encoder_2", "text_encoder_3")]
+    return Model(
+        name="demo" if where == "embedded" else path.resolve().name,
+        licence=read_licence(path, folder.index),
+        digest=read_digest({part: weight_files(path, part) for part in networks if folder.kind(part)}),
+        denoiser=parts.denoiser,
+        codec=parts.codec,
+        embedder=parts.embedder,
+        levels=levels,
+        size=(parts.side * factor, parts.side * factor),
+        multiple=parts.block * factor,
+        network=parts.network,
+    )
+
+
+def _maker(folder: Folder) -> Callable[[Folder, Prediction], Parts]:
+    network = folder.kind("transformer") or folder.kind("unet")
+    found = _MAKERS.get(str(network))
+    if found is None:
+        raise RequestError(
+            f"{folder.path} is a {folder.index.get('_class_name')} with {network or 'no denoising network'}, "
+            "an architecture sfumato does not know",
+            "take Stable Diffusion 1, 2, XL or 3, Flux or PixArt",
+        )
+    return found

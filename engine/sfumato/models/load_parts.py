@@ -1,0 +1,22 @@
+"""What each architecture's file gives the loader."""
+
+from typing import Any, NamedTuple
+
+from sfumato.diffusion.protocols import Denoiser
+from sfumato.models.codecs import Autoencoder, Pixels
+from sfumato.models.model import Reader
+
+
+class Parts(NamedTuple):
+    """A model's pieces.
+
+    side: Of its native latent, in places.
+    block: Sides of a latent must be multiples of this many places.
+    """
+
+    denoiser: Denoiser
+    codec: Pixels | Autoencoder
+    embedder: Reader
+    network: Any
+    side: int
+    block: int

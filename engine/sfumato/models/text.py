@@ -1,0 +1,94 @@
+"""Prompts as tokens in slots, and the text encoders that read them."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sfumato.diffusion.protocols import Context
+from sfumato.models.load_folder import Folder
+
+Tokens = list[tuple[str, int, int]]
+
+
+@dataclass(frozen=True)
+class Slots:
+    """A tokenizer and how many tokens its encoder has room for.
+
+    lower: The encoder is shown lower case only, whatever its tokenizer would do.
+    """
+
+    tokenizer: Any
+    count: int
+    lower: bool = False
+
+    def fill(self, prompt: str) -> Any:
+        """The tokenizer's answer for one prompt: every slot filled, what does not fit cut off."""
+        return self.tokenizer(
+            prompt.lower() if self.lower else prompt,
+            padding="max_length",
+            max_length=self.count,
+            truncation=True,
+            return_attention_mask=True,
+            return_offsets_mapping=True,
+        )
+
+    def tokens(self, prompt: str) -> Tokens:
+        """See `Model.tokens`."""
+        return [(prompt[a:b], a, b) if b > a else ("", 0, 0) for a, b in self.fill(prompt)["offset_mapping"]]
+
+    def cut(self, prompt: str) -> str:
+        """See `Model.cut`. A word that was only half read counts as cut."""
+        words = self.tokenizer(prompt, return_offsets_mapping=True, verbose=False)["offset_mapping"]
+        kept, end = (max((b for _, b in row), default=0) for row in (self.fill(prompt)["offset_mapping"], words))
+        if kept >= end:
+            return ""
+        begun = re.search(r"\w+\Z", prompt[:kept]) if re.match(r"\w", prompt[kept:]) else None
+        return prompt[begun.start() if begun else kept :].strip()
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A text encoder and its slots."""
+
+    slots: Slots
+    network: Any
+
+    def __call__(self, prompt: str, masked: bool = False) -> tuple[Any, Tensor]:
+        """What the network makes of one prompt, all layers, and its mask (1, T), bool.
+
+        One at a time: a prompt in a batch has other bits than one alone, and a replay would depend on its neighbours.
+
+        masked: The network itself does not look at empty slots.
+        """
+        filled = self.slots.fill(prompt)
+        device = self.network.device
+        ids, mask = (torch.tensor([filled[name]], device=device) for name in ("input_ids", "attention_mask"))
+        more = {"attention_mask": mask} if masked else {}
+        return self.network(ids, output_hidden_states=True, **more), mask.bool()
+
+
+def clip_encoder(folder: Folder, number: str = "", projected: bool = False) -> Encoder:
+    """The CLIP encoder of text_encoder{number} and tokenizer{number}.
+
+    projected: It ends in the projection that makes one vector of a prompt.
+    """
+    network = folder.network(f"text_encoder{number}", "CLIPTextModelWithProjection" if projected else "CLIPTextModel")
+    tokenizer = folder.tokenizer(f"tokenizer{number}")
+    count = min(tokenizer.model_max_length, network.config.max_position_embeddings)
+    return Encoder(Slots(tokenizer, count), network)
+
+
+def t5_encoder(folder: Folder, count: int, number: str = "", lower: bool = False) -> Encoder:
+    """The T5 encoder of text_encoder{number} and tokenizer{number}, given `count` slots."""
+    network = folder.network(f"text_encoder{number}", "T5EncoderModel")
+    return Encoder(Slots(folder.tokenizer(f"tokenizer{number}"), count, lower), network)
+
+
+def stacked(one: Callable[[str], Context], prompts: list[str]) -> Context:
+    """The contexts of prompts, each made alone and once: a prompt has the same bits whatever stands beside it."""
+    made = {prompt: one(prompt) for prompt in dict.fromkeys(prompts)}
+    return Context.cat([made[prompt] for prompt in prompts])
