@@ -17,11 +17,11 @@ from typing import Literal
 
 from torch import Tensor
 
-from sfumato.diffusion.ddim import heun_increment, increment, weights
+from sfumato.diffusion.ddim import Asking, answered, heun_asking, increment, weights
 from sfumato.diffusion.gamma import Policy, choose_gammas
 from sfumato.diffusion.lattice import LEVEL
-from sfumato.diffusion.protocols import Predictor
-from sfumato.diffusion.schedule import Grid
+from sfumato.diffusion.protocols import Prediction, Predictor
+from sfumato.diffusion.schedule import Grid, Node
 from sfumato.errors import RequestError
 
 Way = Literal["euler", "heun"]
@@ -83,17 +83,23 @@ def drift(plan: Plan, predictor: Predictor, z: Tensor, node: int) -> Tensor:
         Shape and dtype of z. With Euler increments a multiple of z plus a multiple of the answer, the two factors in
         float64 and two roundings an element, so that it comes out the same on any device that adds by IEEE 754.
     """
+    return answered(drifting(plan, predictor.prediction, z, node), predictor)
+
+
+def drifting(plan: Plan, prediction: Prediction, z: Tensor, node: int) -> Asking:
+    """`drift` for a caller who asks the network: at nodes[node] first."""
     cleaner, here, noisier = plan.grid.nodes[node - 1 : node + 2]
-    gamma, out = float(plan.gamma(node)), predictor(z, here)
+    gamma, out = float(plan.gamma(node)), (yield z, here)
     if plan.down == plan.up == "euler":
-        p_down, q_down = weights(predictor.prediction, here, cleaner)
-        p_up, q_up = weights(predictor.prediction, here, noisier)
+        p_down, q_down = weights(prediction, here, cleaner)
+        p_up, q_up = weights(prediction, here, noisier)
         return z * (1 - gamma + p_down - gamma * p_up) + out.to(z.dtype) * (q_down - gamma * q_up)
+    down = yield from _walked(plan.down, z, out, prediction, here, cleaner)
+    up = yield from _walked(plan.up, z, out, prediction, here, noisier)
+    return z * (1 - gamma) + down - up * gamma
 
-    def walked(way: Way, there: int) -> Tensor:
-        to = plan.grid.nodes[there]
-        if way == "heun":
-            return heun_increment(z, out, predictor, here, to)
-        return increment(z, out, predictor.prediction, here, to)
 
-    return z * (1 - gamma) + walked(plan.down, node - 1) - walked(plan.up, node + 1) * gamma
+def _walked(way: Way, z: Tensor, out: Tensor, prediction: Prediction, here: Node, there: Node) -> Asking:
+    if way == "heun":
+        return (yield from heun_asking(z, out, prediction, here, there))
+    return increment(z, out, prediction, here, there)

@@ -1,10 +1,31 @@
 """DDIM: one step along the prediction, in either direction, for every kind of schedule and network."""
 
+from collections.abc import Generator
+
 from torch import Tensor
 
 from sfumato.diffusion.protocols import Prediction, Predictor
 from sfumato.diffusion.schedule import Grid, Node
 from sfumato.errors import RequestError
+
+Ask = tuple[Tensor, Node]
+"""A latent to show the network, and its level."""
+Asking = Generator[Ask, Tensor, Tensor]
+"""Part of a walk that yields each `Ask`, is sent the network's answer, and returns what it worked out.
+
+So one formula serves those who can call the network and those who are called by whoever does (a pipeline's scheduler).
+"""
+
+
+def answered(asking: Asking, predictor: Predictor) -> Tensor:
+    """What `asking` returns when a predictor answers it."""
+    try:
+        ask = next(asking)
+        while True:
+            ask = asking.send(predictor(*ask))
+    except StopIteration as end:
+        found: Tensor = end.value
+        return found
 
 
 def weights(prediction: Prediction, here: Node, there: Node) -> tuple[float, float]:
@@ -45,9 +66,14 @@ def heun_increment(z: Tensor, out: Tensor, predictor: Predictor, here: Node, the
     (D(here -> there | z) - D(there -> here | z + D)) / 2; for flow and VE this is the trapezoidal rule, for VP the same
     to third order. A function of z alone, so BDIA may be built on it.
     """
-    ahead = increment(z, out, predictor.prediction, here, there)
-    back = increment(z + ahead, predictor(z + ahead, there), predictor.prediction, there, here)
-    return (ahead - back) * 0.5
+    return answered(heun_asking(z, out, predictor.prediction, here, there), predictor)
+
+
+def heun_asking(z: Tensor, out: Tensor, prediction: Prediction, here: Node, there: Node) -> Asking:
+    """`heun_increment` for a caller who asks the network: once, at the far end."""
+    ahead = increment(z, out, prediction, here, there)
+    again = yield z + ahead, there
+    return (ahead - increment(z + ahead, again, prediction, there, here)) * 0.5
 
 
 def ddim_sample(predictor: Predictor, grid: Grid, noise: Tensor) -> Tensor:
@@ -84,8 +110,15 @@ def started(predictor: Predictor, z: Tensor, here: Node, there: Node, middle: No
     The start decides the latent of an inversion: on Stable Diffusion's uniform grid the second way takes two thirds
     of the error away.
     """
+    return answered(starting(predictor.prediction, z, here, there, middle), predictor)
+
+
+def starting(prediction: Prediction, z: Tensor, here: Node, there: Node, middle: Node | None) -> Asking:
+    """`started` for a caller who asks the network: once at `here`, or four times on the way through `middle`."""
     if middle is None:
-        return z + increment(z, predictor(z, here), predictor.prediction, here, there)
+        out = yield z, here
+        return z + increment(z, out, prediction, here, there)
     for a, b in ((here, middle), (middle, there)):
-        z = z + heun_increment(z, predictor(z, a), predictor, a, b)
+        out = yield z, a
+        z = z + (yield from heun_asking(z, out, prediction, a, b))
     return z
