@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Callable
 
 from sfumato_nuke.parts import Knob
-from sfumato_plugins.tool import Choice, Number, Parameter, Several, Switch, Tool, Whole
+from sfumato_plugins.parameters import Choice, ModelFolder, Number, Parameter, Several, Switch, Whole
+from sfumato_plugins.tool import Tool
 
 
 def knob_name(tool: Tool, parameter: Parameter) -> str:
@@ -43,8 +44,10 @@ def of_parameter(tool: Tool, parameter: Parameter) -> Iterator[Knob]:
         yield Knob("whole", name, label, help, value, when=when)
     elif isinstance(parameter, Number):
         yield Knob("number", name, label, help, float(value), low=parameter.low, high=_sane(parameter), when=when)
+    elif isinstance(parameter, ModelFolder):
+        yield Knob("file", name, label, help, value, when=when)
     else:
-        yield Knob("string", name, label, help, value, when=when)
+        yield Knob("string", name, label, help, str(value), when=when)
 
 
 def _sane(number: Number) -> float:

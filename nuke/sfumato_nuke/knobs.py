@@ -10,7 +10,8 @@ from sfumato_nuke.draw import knob_name, of_parameter
 from sfumato_nuke.parts import Knob
 from sfumato_nuke.quiet import unseen
 from sfumato_plugins.errors import wrong
-from sfumato_plugins.tool import Several, Tool, Whole
+from sfumato_plugins.parameters import Several, Whole
+from sfumato_plugins.tool import Tool
 
 Node = Any
 
@@ -29,6 +30,7 @@ def parameters(node: Node, tool: Tool) -> dict[str, Any]:
             same = words == [word for word in parameter.options if word in parameter.default]
         else:
             value = one(node, knob_name(tool, parameter))
+            value = parameter.read(value) if isinstance(value, str) else value
             value = int(value) if isinstance(parameter, Whole) else value
             same = value == parameter.default
         if not same:

@@ -93,7 +93,12 @@ def _new(knob: Knob) -> Any:
         made = nuke.Double_Knob(knob.name, knob.label)
         made.setRange(knob.low, knob.high)
     else:
-        classes = {"string": nuke.String_Knob, "whole": nuke.Int_Knob, "switch": nuke.Boolean_Knob}
+        classes = {
+            "string": nuke.String_Knob,
+            "file": nuke.File_Knob,
+            "whole": nuke.Int_Knob,
+            "switch": nuke.Boolean_Knob,
+        }
         made = classes[knob.kind](knob.name, knob.label)
     made.setValue(knob.value)
     return made

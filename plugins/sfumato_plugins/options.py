@@ -10,8 +10,20 @@ from typing import Any
 from sfumato_plugins.errors import JobError, Problem, wrong
 from sfumato_plugins.frames import Pattern, parse_frames
 from sfumato_plugins.job import MISSING, Job
+from sfumato_plugins.parameters import (
+    Choice,
+    Factors,
+    ModelFolder,
+    Number,
+    Parameter,
+    Prompt,
+    Several,
+    Switch,
+    Whole,
+    missing,
+)
 from sfumato_plugins.settings import Settings
-from sfumato_plugins.tool import Choice, Number, Parameter, Several, Switch, Tool, Whole
+from sfumato_plugins.tool import Tool
 
 
 def add_options(parser: argparse.ArgumentParser, tool: Tool) -> None:
@@ -37,16 +49,16 @@ def _add(group: argparse._ArgumentGroup, parameter: Parameter) -> None:
         group.add_argument(flag, dest=dest, action=argparse.BooleanOptionalAction, default=None, help=parameter.help)
         return
     kinds: dict[type, Any] = {Whole: int, Number: float, Several: _words}
-    said = parameter.default
+    said = f" (default: {parameter.default})" if parameter.default not in ("", None) else ""
     if isinstance(parameter, Several):
-        said = f"{','.join(parameter.default)}; of {', '.join(parameter.options)}"
+        said = f" (default: {','.join(parameter.default)}; of {', '.join(parameter.options)})"
     group.add_argument(
         flag,
         dest=dest,
-        type=kinds.get(type(parameter), str),
+        type=kinds.get(type(parameter), parameter.read),
         choices=parameter.options if isinstance(parameter, Choice) else None,
         metavar=_metavar(parameter),
-        help=f"{parameter.help} (default: {said})".replace("%", "%%"),
+        help=f"{parameter.help}{said}".replace("%", "%%"),
     )
 
 
@@ -54,7 +66,8 @@ def _metavar(parameter: Parameter) -> str | None:
     """What stands for the value in --help; None where argparse lists the choices."""
     if isinstance(parameter, Choice):
         return None
-    return getattr(parameter, "unit", "").upper() or ("LIST" if isinstance(parameter, Several) else "N")
+    names: dict[type, str] = {Several: "LIST", Prompt: "WORDS", ModelFolder: "PATH", Factors: "WORD=N,..."}
+    return getattr(parameter, "unit", "").upper() or names.get(type(parameter), "N")
 
 
 def _words(text: str) -> list[str]:
@@ -87,11 +100,12 @@ def job_from(args: argparse.Namespace, tool: Tool, settings: Settings) -> Job:
     outputs = {o.name: given[f"output_{o.name}"] for o in tool.outputs if given.get(f"output_{o.name}")}
     if tool.main_output.name not in outputs and settings.get("output"):
         outputs[tool.main_output.name] = settings.get("output")
-    missing = [f"--{i.option or i.name}" for i in tool.inputs if i.required and i.name not in inputs]
-    missing += [f"--{o.option or o.name}" for o in tool.outputs if o.required and o.name not in outputs]
-    if missing:
-        raise wrong("", f"{' and '.join(missing)} must be given", f"see: sfumato {tool.name} --help")
     params = {p.name: given[f"param_{p.name}"] for p in tool.parameters if given.get(f"param_{p.name}") is not None}
+    absent = [f"--{i.option or i.name}" for i in tool.inputs if i.required and i.name not in inputs]
+    absent += [f"--{p.name.replace('_', '-')}" for p in missing(tool.parameters, params)]
+    absent += [f"--{o.option or o.name}" for o in tool.outputs if o.required and o.name not in outputs]
+    if absent:
+        raise wrong("", f"{' and '.join(absent)} must be given", f"see: sfumato {tool.name} --help")
     if "device" not in params and settings.get("device"):
         params["device"] = settings.get("device")
     if args.handles < 0 or args.context < 0:

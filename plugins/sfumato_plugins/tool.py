@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable
 
 from sfumato_plugins.errors import Problem, nearest
+from sfumato_plugins.parameters import Parameter, missing
 
 if TYPE_CHECKING:
     from sfumato_plugins.job import Job
@@ -22,6 +22,7 @@ class Images:
     colour: Pixels are colour and have a space; False means data, never converted.
     sparse: Only some frames need a file: strokes, keyframes.
     any_size: Need not have the size of the main input.
+    picture: False for a file that is none: hosts ask for its name instead of drawing an arrow.
     option: The command-line option, where it is not the name itself.
     """
 
@@ -32,95 +33,9 @@ class Images:
     colour: bool = False
     sparse: bool = False
     any_size: bool = False
+    picture: bool = True
     option: str = ""
     suffix: str = ".exr"
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One knob.
-
-    changes_result: False for what only says where or how fast (the device): such a parameter never makes a frame stale.
-    group: The tab or fold it is drawn in.
-    when: Another parameter's name and the values of it that make this one matter; a panel greys it out otherwise.
-    """
-
-    name: str
-    label: str
-    help: str
-    default: Any = None
-    group: str = ""
-    changes_result: bool = True
-    when: tuple[str, tuple[Any, ...]] | None = None
-
-    def wrong(self, value: Any) -> str:
-        """What is wrong with a value, in words; empty when nothing is."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class Whole(Parameter):
-    """A whole number in low..high, with its unit."""
-
-    low: int = 0
-    high: int = 2**31 - 1
-    unit: str = ""
-
-    def wrong(self, value: Any) -> str:
-        if isinstance(value, bool) or not isinstance(value, int):
-            return f"{value!r} is not a whole number"
-        return "" if self.low <= value <= self.high else f"{value} is outside {self.low} to {self.high}"
-
-
-@dataclass(frozen=True)
-class Number(Parameter):
-    """A number in low..high, with its unit."""
-
-    low: float = 0.0
-    high: float = 1.0
-    unit: str = ""
-
-    def wrong(self, value: Any) -> str:
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-            return f"{value!r} is not a number"
-        return "" if self.low <= value <= self.high else f"{value:g} is outside {self.low:g} to {self.high:g}"
-
-
-@dataclass(frozen=True)
-class Choice(Parameter):
-    """One of a few words."""
-
-    options: tuple[str, ...] = ()
-
-    def wrong(self, value: Any) -> str:
-        return "" if value in self.options else f"{value!r} is not one of {', '.join(self.options)}"
-
-
-@dataclass(frozen=True)
-class Several(Parameter):
-    """Any of a few words, as a list."""
-
-    options: tuple[str, ...] = ()
-
-    def wrong(self, value: Any) -> str:
-        if not isinstance(value, (list, tuple)):
-            return f"{value!r} is not a list"
-        unknown = [str(word) for word in value if word not in self.options]
-        return f"{unknown[0]!r} is not one of {', '.join(self.options)}" if unknown else ""
-
-
-class Text(Parameter):
-    """Words."""
-
-    def wrong(self, value: Any) -> str:
-        return "" if isinstance(value, str) else f"{value!r} is not text"
-
-
-class Switch(Parameter):
-    """On or off."""
-
-    def wrong(self, value: Any) -> str:
-        return "" if isinstance(value, bool) else f"{value!r} is not true or false"
 
 
 @dataclass(frozen=True)
@@ -170,6 +85,9 @@ class Tool:
     finish: What is made once, when every frame is there (a page); gets the result.
     sparse: Inputs of this job that need no file on every frame.
     channels: How many channels a frame's files hold, for an estimate of disk space.
+    weights: Name, SHA-256 and licence of what this job's model has learned; none where `trained_weights` says it.
+    sequence: What a result says of all frames of a view together, JSON values: a number that takes several of them.
+    regional: A part of the plate by itself gives what the whole plate would give there.
     """
 
     name: str
@@ -189,6 +107,9 @@ class Tool:
     minutes: Callable[[Job], float] = lambda job: 0.0
     generative: bool = False
     trained_weights: str = "none"
+    weights: Callable[[Job], str] | None = None
+    sequence: Callable[[Job, Place], Mapping[str, Any]] | None = None
+    regional: bool = True
 
     @property
     def main_input(self) -> Images:
@@ -214,6 +135,7 @@ class Tool:
                 found.append(Problem(where, f"{self.name} has no such parameter", nearest(name, known)))
             elif known[name].wrong(value):
                 found.append(Problem(where, known[name].wrong(value)))
+        found += [Problem(f"params.{p.name}", "is missing", p.help) for p in missing(self.parameters, params)]
         return found
 
     def describe(self) -> dict[str, Any]:

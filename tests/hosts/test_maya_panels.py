@@ -61,7 +61,7 @@ def test_every_parameter_has_a_control_of_its_kind_with_a_label_and_a_help(maya)
 def test_any_kind_of_parameter_can_be_drawn_and_read_back(maya):
     from sfumato_maya import controls
 
-    from sfumato_plugins.tool import Choice, Number, Several, Switch, Text, Whole
+    from sfumato_plugins.parameters import Choice, Number, Several, Switch, Text, Whole
 
     cmds = maya.cmds
     cmds.window("w")
@@ -88,7 +88,7 @@ def test_any_kind_of_parameter_can_be_drawn_and_read_back(maya):
 def test_a_number_that_was_not_touched_is_its_default_to_the_last_digit(maya):
     from sfumato_maya import controls
 
-    from sfumato_plugins.tool import Number
+    from sfumato_plugins.parameters import Number
 
     maya.cmds.window("w")
     maya.cmds.columnLayout()

@@ -8,7 +8,8 @@ from typing import Any, Callable
 
 from maya import cmds
 
-from sfumato_plugins.tool import Choice, Images, Number, Parameter, Several, Switch, Whole
+from sfumato_plugins.parameters import Choice, ModelFolder, Number, Parameter, Several, Switch, Whole
+from sfumato_plugins.tool import Images
 
 LABEL = 120  # pixels
 PLACES = 4  # digits after the point
@@ -31,7 +32,18 @@ def _common(item: Any) -> dict[str, Any]:
 
 def _text(parameter: Parameter, name: str) -> Reader:
     made = cmds.textFieldGrp(name, text=str(parameter.default or ""), **_common(parameter))
-    return lambda: cmds.textFieldGrp(made, query=True, text=True)
+    return lambda: parameter.read(cmds.textFieldGrp(made, query=True, text=True))
+
+
+def _folder(parameter: ModelFolder, name: str) -> Reader:
+    def ask(*_: Any) -> None:
+        picked = cmds.fileDialog2(caption=parameter.label, fileMode=3)  # folders
+        if picked:
+            cmds.textFieldButtonGrp(name, edit=True, text=picked[0])
+
+    draw_file(name, parameter.label, parameter.help, ask)
+    cmds.textFieldButtonGrp(name, edit=True, text=parameter.default)
+    return lambda: cmds.textFieldButtonGrp(name, query=True, text=True).strip()
 
 
 def _whole(parameter: Whole, name: str) -> Reader:
@@ -92,6 +104,7 @@ _KINDS: tuple[tuple[type[Parameter], Callable[[Any, str], Reader]], ...] = (
     (Choice, _choice),
     (Several, _several),
     (Switch, _switch),
+    (ModelFolder, _folder),
 )
 
 

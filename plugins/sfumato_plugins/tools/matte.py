@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Callable
 
 from sfumato_plugins.errors import Problem
-from sfumato_plugins.tool import Choice, Images, Made, Needs, Number, Several, Switch, Tool
+from sfumato_plugins.parameters import Choice, Number, Several, Switch
+from sfumato_plugins.tool import Images, Made, Needs, Tool
 
 if TYPE_CHECKING:
     from sfumato.matte.shot import FrameInput
