@@ -129,21 +129,21 @@ def spaced_grid(table: Table, steps: int, spacing: Spacing = "uniform") -> Grid:
 
 def table_grid(table: Table, times: Sequence[float]) -> Grid:
     """The grid through given training times, data first."""
-    return _vp_grid(table, tuple(table.at(t) for t in times))
+    return vp_grid(table, tuple(table.at(t) for t in times))
 
 
 def log_grid(table: Table, steps: int) -> Grid:
     """Levels evenly spaced in log(sigma / alpha) over the whole table: second order shows from 50 steps on."""
     low, high = table.at(0).ratio, table.at(len(table.power) - 1).ratio
     inner = (table.where(low * (high / low) ** (i / steps)) for i in range(1, steps))
-    return _vp_grid(table, (table.at(0), *inner, table.at(len(table.power) - 1)))
+    return vp_grid(table, (table.at(0), *inner, table.at(len(table.power) - 1)))
 
 
 def karras_grid(table: Table, steps: int, rho: float = 7.0) -> Grid:
     """Karras et al., "Elucidating the Design Space", 2022, eq. (5), over the whole table's sigma / alpha."""
     ends = table.at(0), table.at(len(table.power) - 1)
     inner = (table.where(r) for r in _karras(ends[0].ratio, ends[1].ratio, steps, rho)[1:-1])
-    return _vp_grid(table, (ends[0], *inner, ends[1]))
+    return vp_grid(table, (ends[0], *inner, ends[1]))
 
 
 def edm_grid(steps: int, low: float = 0.002, high: float = 80.0, rho: float = 7.0, zero: bool = False) -> Grid:
@@ -159,27 +159,29 @@ def edm_grid(steps: int, low: float = 0.002, high: float = 80.0, rho: float = 7.
 
 def flow_grid(steps: int, shift: float = 1.0) -> Grid:
     """Flow matching from t = 0 to t = 1, t = shift u / (1 + (shift - 1) u) for even u (Esser et al. 2024)."""
-    return _flow_grid([shift * i / (steps + (shift - 1) * i) for i in range(steps + 1)])
+    return level_grid([shift * i / (steps + (shift - 1) * i) for i in range(steps + 1)])
 
 
 def logit_grid(steps: int, low: float = 0.01, high: float = 0.97) -> Grid:
     """Flow matching with even steps in log(t / (1 - t)) from `low` to `high`, and a step to either end."""
     first, last = math.log(low / (1 - low)), math.log(high / (1 - high))
     inner = (1 / (1 + math.exp(-(first + (last - first) * i / (steps - 2)))) for i in range(steps - 1))
-    return _flow_grid([0.0, *inner, 1.0])
+    return level_grid([0.0, *inner, 1.0])
 
 
-def _vp_grid(table: Table, nodes: tuple[Node, ...]) -> Grid:
-    return Grid("vp", nodes, *_between(nodes, lambda a, b: table.where(math.sqrt(a.ratio * b.ratio))))
+def vp_grid(table: Table, nodes: tuple[Node, ...]) -> Grid:
+    """The grid of given nodes, data first. The data's node may be without noise (sigma 0), whatever the table says."""
+    return Grid("vp", nodes, *_between(nodes, lambda a, b: table.where(math.sqrt(a.ratio * b.ratio) or b.ratio / 2)))
 
 
-def _flow_grid(times: Sequence[float]) -> Grid:
-    nodes = tuple(_flow(t) for t in times)
-    return Grid("flow", nodes, *_between(nodes, lambda a, b: _flow((a.time + b.time) / 2)))
+def level_grid(levels: Sequence[float], unit: float = 1.0) -> Grid:
+    """The flow grid through given levels t in 0 .. 1, data first. unit: What the network is told at t = 1."""
 
+    def node(t: float) -> Node:
+        return Node(unit * t, 1 - t, t)
 
-def _flow(time: float) -> Node:
-    return Node(time, 1 - time, time)
+    nodes = tuple(node(t) for t in levels)
+    return Grid("flow", nodes, *_between(nodes, lambda a, b: node((a.sigma + b.sigma) / 2)))
 
 
 def _ve(sigma: float) -> Node:
