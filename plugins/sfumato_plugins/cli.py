@@ -77,9 +77,10 @@ def _print(document: Any) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from sfumato_plugins.options import add_options  # not before: a worker's hello does not wait for it
+    from sfumato_plugins.arguments import Parser  # not before: a worker's hello does not wait for it
+    from sfumato_plugins.options import add_options
 
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sfumato",
         description="Mattes and more for visual effects, nothing learned from anybody's footage.",
         epilog=EXIT_CODES,

@@ -41,10 +41,12 @@ def wrong(where: str, what: str, hint: str = "") -> JobError:
     return JobError(Problem(where, what, hint))
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """A hint naming the closest known word, for a misspelt one."""
+def nearest(word: str, known: Iterable[str], otherwise: str | None = None) -> str:
+    """A hint naming the closest known word, for a misspelt one; where none is close, `otherwise`, or all of them."""
     import difflib
 
     known = sorted(known)
     close = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"known: {', '.join(known)}" if otherwise is None else otherwise

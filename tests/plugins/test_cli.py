@@ -210,6 +210,41 @@ def test_evaluate_refuses_a_colour_picture_and_names_what_is_missing(command_lin
     assert "--truth" not in nothing.stderr
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            ("matte", "--plate", "p.exr", "--trimpa", "t.exr"),
+            ("sfumato matte: there is no option --trimpa", "'--trimap'"),
+        ),
+        (("run", "job.json", "--frmes=1"), ("sfumato run: there is no option --frmes", "'--frames'")),
+        (("farm", "export", "j", "o", "--too", "openjd"), ("farm export: there is no option --too", "'--to'")),
+        (("curves", "covnert"), ("sfumato curves: there is no command covnert", "'convert'")),
+        (("mate",), ("sfumato: there is no command mate", "'matte'")),
+        (("where", "nuk"), ("usage: sfumato where", "'nuk' is not one of nuke, maya", "'nuke'")),
+        (("queue", "run", "j", "k"), ("sfumato queue run: k is one argument too many", "sfumato queue run --help")),
+        (("matte", "--xyzzy"), ("there is no option --xyzzy", "see: sfumato matte --help")),
+    ],
+)
+def test_a_misspelt_word_gets_the_nearest_one_from_its_own_command(capsys, given, said):
+    from sfumato_plugins.cli import main
+
+    with pytest.raises(SystemExit) as caught:
+        main(given)
+    assert caught.value.code == 2
+    text = capsys.readouterr().err
+    for words in said:
+        assert words in text
+    assert "usage: sfumato [-h]" not in text
+
+
+def test_an_option_may_be_cut_short_as_before():
+    from sfumato_plugins.cli import _parser
+
+    args = _parser().parse_args(["matte", "--plat", "p.exr", "--qual=preview", "--frames=-2--1"])
+    assert (args.input_plate, args.param_quality, args.frames) == ("p.exr", "preview", "-2--1")
+
+
 def test_help_names_no_inner_names(command_line):
     assert "PARAM_" not in command_line("matte", "--help").stdout
 
