@@ -49,6 +49,19 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     command.add_argument("--seed", type=int, default=0, metavar="N")
     command.add_argument("--json", action="store_true", help="one JSON document on stdout")
     command.set_defaults(go=_bench_inversion, progress="terminal")
+    command = names.add_parser("edm", help="BDIA-EDM beside EDM on CIFAR-10 at equal calls of a network it trains")
+    command.add_argument("--data", required=True, metavar="DIR", help="images/cifar10_jpeg and weights/cifar_resnet")
+    command.add_argument(
+        "--work", default="sfumato-bench-edm", metavar="DIR", help="what it keeps (default: %(default)s)"
+    )
+    command.add_argument("--checkpoint", metavar="FILE", help="a network it trained before; default: the one in --work")
+    command.add_argument("--features", default="resnet56", metavar="NAME", help="of weights/cifar_resnet: %(default)s")
+    command.add_argument("--seeds", metavar="N,N", help="only these; default: 0,1,2 with --full, else 0,1")
+    command.add_argument("--calls", metavar="N,N", help="of the network a picture, odd; default: 17, with --full 17,35")
+    command.add_argument("--compile", action="store_true", help="a third faster; needs a C++ compiler")
+    command.add_argument("--full", action="store_true", help="trains to the end, 10,000 pictures each; resumes")
+    command.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    command.set_defaults(go=_bench_edm, progress="terminal")
     command = names.add_parser("queue", help="what two slots gain, and what the queue costs a task")
     command.add_argument("--tasks", type=int, default=16, metavar="N", help="that sleep half a second (default: 16)")
     command.add_argument("--json", action="store_true", help="one JSON document on stdout")
@@ -116,6 +129,24 @@ def _bench_inversion(args: argparse.Namespace, teller: Teller) -> int:
 
     document = inversion.run(lambda line: print(line, file=sys.stderr, flush=True), quick=args.quick, seed=args.seed)
     print(json.dumps(document, indent=1) if args.json else inversion.as_text(document))
+    return 0
+
+
+def _bench_edm(args: argparse.Namespace, teller: Teller) -> int:
+    from sfumato_plugins.benches import edm
+
+    document = edm.run(
+        args.data,
+        work=args.work,
+        checkpoint=args.checkpoint,
+        features=args.features,
+        seeds=[int(seed) for seed in args.seeds.split(",")] if args.seeds else None,
+        budgets=[int(calls) for calls in args.calls.split(",")] if args.calls else None,
+        full=args.full,
+        compiled=args.compile,
+        say=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    print(json.dumps(document, indent=1) if args.json else edm.as_text(document))
     return 0
 
 

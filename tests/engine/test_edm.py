@@ -109,7 +109,9 @@ def test_bdia_edm_with_optimal_gamma_is_of_second_order_at_one_call_a_level(trut
     assert order(truth, "optimal") >= 1.9
 
 
-@pytest.mark.parametrize(("down", "up", "least"), [("euler", "euler", 0.8), ("heun", "euler", 0.8), ("heun", "heun", 1.8)])
+@pytest.mark.parametrize(
+    ("down", "up", "least"), [("euler", "euler", 0.8), ("heun", "euler", 0.8), ("heun", "heun", 1.8)]
+)
 def test_bdia_edm_with_any_gamma_follows_the_exact_flow(
     down: str, up: str, least: float, truth: tuple[Mixture, Tensor]
 ) -> None:

@@ -30,7 +30,9 @@ def read_cifar10(folder: str | Path, split: Split, only: Sequence[int] | None = 
     """
     folder = Path(folder)
     archive = folder / f"{split}_jpeg.npz"
-    binaries = [folder / f"data_batch_{i}.bin" for i in range(1, 6)] if split == "train" else [folder / "test_batch.bin"]
+    binaries = (
+        [folder / f"data_batch_{i}.bin" for i in range(1, 6)] if split == "train" else [folder / "test_batch.bin"]
+    )
     if all(path.is_file() for path in binaries):
         pictures, labels = _from_records(b"".join(path.read_bytes() for path in binaries), folder)
         return (pictures, labels) if only is None else (pictures[list(only)], labels[list(only)])
@@ -60,8 +62,6 @@ def _from_records(stored: bytes, folder: Path) -> tuple[Tensor, Tensor]:
 
 
 def _from_jpegs(archive: Path, only: Sequence[int] | None) -> tuple[Tensor, Tensor]:
-    import OpenImageIO as oiio
-
     try:
         with np.load(archive) as stored:
             blob, offsets, labels = stored["blob"], stored["offsets"], stored["labels"]
@@ -73,13 +73,17 @@ def _from_jpegs(archive: Path, only: Sequence[int] | None) -> tuple[Tensor, Tens
         path = Path(scratch) / "one.jpg"  # OpenImageIO's Python reads files only
         for row, i in enumerate(chosen):
             blob[offsets[i] : offsets[i + 1]].tofile(path)
-            pictures[row] = _decoded(oiio, path, f"{archive}, picture {i}")
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(labels[chosen].astype(np.int64))
+            pictures[row] = _decoded(path, f"{archive}, picture {i}")
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(
+        labels[chosen].astype(np.int64)
+    )
 
 
-def _decoded(oiio: Any, path: Path, name: str) -> Any:
-    picture = oiio.ImageInput.open(str(path))
-    pixels = picture.read_image(oiio.UINT8) if picture else None
+def _decoded(path: Path, name: str) -> Any:
+    import OpenImageIO
+
+    picture = OpenImageIO.ImageInput.open(str(path))
+    pixels = picture.read_image(OpenImageIO.UINT8) if picture else None
     if pixels is None or pixels.shape != (SIDE, SIDE, 3):
         raise InputError(f"{name} is no JPEG of {SIDE} x {SIDE} pixels", "copy the archive again")
     picture.close()
