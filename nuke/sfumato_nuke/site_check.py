@@ -29,6 +29,11 @@ def find_ourselves() -> None:
 
 def main() -> int:
     """Print the report and give the exit code."""
+    try:
+        import nuke  # noqa: F401
+    except ImportError:
+        print(f"{sys.executable} is not Nuke's Python. Run this check with Nuke's: nuke -t {os.path.abspath(__file__)}")
+        return 2
     find_ourselves()
     from sfumato_plugins import site_report
 
@@ -107,9 +112,7 @@ def _read(path: str) -> str:
 def _program() -> None:
     """Leave with the exit code; in a Nuke with a window, which would close, just print."""
     code = main()
-    import nuke
-
-    if not nuke.GUI:
+    if "nuke" not in sys.modules or not sys.modules["nuke"].GUI:
         sys.exit(code)
 
 

@@ -2,6 +2,7 @@
 
 import pathlib
 import runpy
+import subprocess
 import sys
 
 import pytest
@@ -156,3 +157,14 @@ def test_the_calls_it_asks_for_are_those_that_our_code_makes_today(host):
 
     there = (ROOT / make.CALLS[host] / "host_calls.txt").read_text(encoding="utf-8")
     assert there == make.calls(host), "run tests/hosts/fakes/api/make.py --calls"
+
+
+@pytest.mark.parametrize(
+    ("path", "host"), [("nuke/sfumato_nuke", "nuke -t"), ("maya/scripts/sfumato_maya", "mayapy")], ids=["nuke", "maya"]
+)
+def test_in_another_python_it_says_where_it_belongs(path, host):
+    script = ROOT / path / "site_check.py"
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "")
+    assert done.stdout.count("\n") == 1
+    assert f"{host} {script}" in done.stdout

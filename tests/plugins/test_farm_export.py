@@ -205,6 +205,22 @@ def test_deadline_10_gets_its_jobs_in_order_each_with_what_it_waits_for(job, tmp
     ]
 
 
+def test_where_a_farms_client_is_missing_its_script_says_so_in_a_sentence(job, tmp_path):
+    (ten, *_) = export(job("1"), "deadline10", str(tmp_path / "ten"), farm())
+    (cue,) = export(job("1"), "opencue", str(tmp_path / "job.py"), farm())
+    for script, said in ((ten, str(tmp_path / "deadlinecommand")), (cue, "no module called outline")):
+        done = subprocess.run(
+            [sys.executable, "-S", script],  # -S: no pyoutline, should this Python have it
+            env={**os.environ, "DEADLINE_PATH": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (1, "")
+        assert said in done.stderr
+        assert done.stderr.count("\n") == 1, done.stderr
+
+
 def test_deadline_10_refusing_is_said(job, tmp_path):
     written = export(job("1"), "deadline10", str(tmp_path / "ten"), farm())
     fake = tmp_path / "deadlinecommand"

@@ -30,8 +30,14 @@ def find_ourselves() -> None:
 
 def main() -> int:
     """Print the report and give the exit code."""
-    if in_a_window():
-        print("This check opens an empty scene. Run it outside: mayapy " + os.path.join(HERE, "site_check.py"))
+    mayapy = "mayapy " + os.path.join(HERE, "site_check.py")
+    try:
+        window = in_a_window()
+    except ImportError:
+        print(f"{sys.executable} is not Maya's Python. Run this check with Maya's: {mayapy}")
+        return 2
+    if window:
+        print(f"This check opens an empty scene. Run it outside: {mayapy}")
         return 2
     find_ourselves()
     from sfumato_plugins import site_report
@@ -165,5 +171,7 @@ def _markers() -> str:
 if __name__ == "__main__":
     _code = main()
     sys.stdout.flush()
+    if "maya.cmds" not in sys.modules:
+        sys.exit(_code)
     if not in_a_window():
         os._exit(_code)  # some versions hang while they uninitialise

@@ -33,7 +33,10 @@ for stage, after in JOBS:
         with open(info, "w", encoding="utf-8") as file:
             file.writelines([*lines, "JobDependencies=" + ",".join(ids[name] for name in after) + "\\n"])
     words = [COMMAND, info, os.path.join(HERE, stage + "_plugin_info.job")]
-    done = subprocess.run(words, stdout=subprocess.PIPE, universal_newlines=True)
+    try:
+        done = subprocess.run(words, stdout=subprocess.PIPE, universal_newlines=True)
+    except OSError as error:
+        sys.exit(COMMAND + " cannot be run: " + error.strerror + ". Is DEADLINE_PATH the folder of Deadline's client?")
     found = re.search(r"^JobID=(\\S+)", done.stdout, re.MULTILINE)
     if done.returncode or not found:
         sys.exit("Deadline refused " + stage + ":\\n" + done.stdout)

@@ -22,9 +22,12 @@ python {name} launches it, python {name} --xml shows what Cuebot would get.
 
 import sys
 
-import outline
-import outline.cuerun
-from outline.modules.shell import Shell
+try:
+    import outline
+    import outline.cuerun
+    from outline.modules.shell import Shell
+except ModuleNotFoundError as error:
+    sys.exit("%s has no module called %s: install opencue-pyoutline and opencue-pycue" % (sys.executable, error.name))
 
 JOB = {job!r}
 
