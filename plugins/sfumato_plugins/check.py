@@ -101,12 +101,12 @@ def _outputs(tool: Tool, job: Job) -> list[Problem]:
     for item in tool.outputs:
         target = job.output(item.name)
         if target and "{" not in os.path.dirname(target.text):
-            found += _writable(f"outputs.{item.name}", os.path.dirname(target.text) or ".")
+            found += writable(f"outputs.{item.name}", os.path.dirname(target.text) or ".")
     return found
 
 
-def _writable(where: str, folder: str) -> list[Problem]:
-    """The folder, or the nearest one above it that is there, takes new files."""
+def writable(where: str, folder: str) -> list[Problem]:
+    """Why the folder, or the nearest one above it that is there, takes no new files; nothing where it does."""
     there = folder
     while not os.path.exists(there) and os.path.dirname(there) != there:
         there = os.path.dirname(there)

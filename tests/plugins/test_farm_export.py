@@ -205,6 +205,27 @@ def test_deadline_10_gets_its_jobs_in_order_each_with_what_it_waits_for(job, tmp
     ]
 
 
+@pytest.mark.parametrize(
+    ("kind", "out", "said"),
+    [
+        ("openjd", "afile/x.yaml", "afile is a file, not a folder"),
+        ("deadline10", "afile/ten", "afile is a file, not a folder"),
+        ("deadline10", "afile", "afile is a file, not a folder"),
+        ("tractor", "afolder", "afolder is a folder"),
+    ],
+)
+def test_what_stands_where_the_export_should_go_is_named(job, tmp_path, kind, out, said):
+    (tmp_path / "afile").write_text("somebody's")
+    (tmp_path / "afolder").mkdir()
+    path = job("1")
+    there = sorted(tmp_path.rglob("*"))
+    with pytest.raises(JobError, match=said) as caught:
+        export(path, kind, str(tmp_path / out), farm())
+    assert str(tmp_path) in str(caught.value)
+    assert sorted(tmp_path.rglob("*")) == there
+    assert (tmp_path / "afile").read_text() == "somebody's"
+
+
 def test_where_a_farms_client_is_missing_its_script_says_so_in_a_sentence(job, tmp_path):
     (ten, *_) = export(job("1"), "deadline10", str(tmp_path / "ten"), farm())
     (cue,) = export(job("1"), "opencue", str(tmp_path / "job.py"), farm())
@@ -373,7 +394,7 @@ def test_an_unknown_farm_and_an_unwritable_place_are_said(job, tmp_path):
     with pytest.raises(JobError, match="did you mean 'tractor'"):
         export(path, "traktor", str(tmp_path / "x"))
     (tmp_path / "file").touch()
-    with pytest.raises(JobError, match="cannot be written"):
+    with pytest.raises(JobError, match="is a file, not a folder"):
         export(path, "deadline10", str(tmp_path / "file"), Options())
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from importlib import import_module
 
-from sfumato_plugins.check import problems_here
+from sfumato_plugins.check import problems_here, writable
 from sfumato_plugins.errors import JobError, nearest, wrong
 from sfumato_plugins.farm.options import Options
 from sfumato_plugins.farm.sheet import Sheet, sheet
@@ -66,6 +66,10 @@ def _write(out: str, files: Mapping[str, str]) -> list[str]:
     written = []
     for name, text in files.items():
         path = os.path.join(out, name) if name else out
+        if found := writable("OUT", os.path.dirname(os.path.abspath(path))):
+            raise JobError(found)
+        if os.path.isdir(path):
+            raise wrong("OUT", f"{path} is a folder", "name the file in it that should be written")
         part = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{os.getpid()}.part")
         try:
             os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
