@@ -7,6 +7,7 @@ neither network has seen.
 """
 
 import gzip
+import itertools
 import math
 from pathlib import Path
 
@@ -32,7 +33,7 @@ class Noise(nn.Module):
         widths, self.act = (1, 16, 32, 32, 16), nn.GELU()
         self.register_buffer("frequencies", torch.zeros(16))
         self.blocks = nn.ModuleList()
-        for a, b in zip(widths[:-1], widths[1:], strict=True):
+        for a, b in itertools.pairwise(widths):
             layers = nn.Conv2d(a, b, 7, padding=3), nn.LayerNorm((b, 28, 28)), self.act
             self.blocks.append(nn.ModuleDict({"net": nn.Sequential(*layers)}))
         self.blocks.append(nn.Conv2d(16, 1, 3, padding=1))
@@ -117,7 +118,7 @@ def entered(grid: Grid, pictures: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def test_the_network_is_put_together_as_it_was_trained(real: tuple[nn.Module, Grid, Tensor]) -> None:
-    """Half way to noise it knows what it was trained to know: with the time told another way its error is five times this."""
+    """Half way to noise it knows what it was trained to; told the time another way, a fifth as well."""
     network, grid, pictures = real
     node = min(grid.nodes, key=lambda n: abs(n.alpha - n.sigma))
     _, noise = entered(grid, pictures)

@@ -12,7 +12,6 @@ model. Replaying first and editing after holds those of every level.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -22,9 +21,7 @@ from sfumato.diffusion.schedule import Grid, Node
 from sfumato.errors import RequestError
 from sfumato.models.attention_maps import Layer, steerable, watched
 from sfumato.models.attention_words import Alignment, Mode, Prompt, align, factors
-
-if TYPE_CHECKING:
-    from sfumato.models.model import Model
+from sfumato.models.model import Model
 
 PLACES = 32 * 32  # self attention above this many places of the picture is left alone: its maps grow with the square
 
@@ -61,7 +58,7 @@ class Control:
 
 
 def controlled(
-    model: "Model",
+    model: Model,
     source: str,
     target: str,
     mode: Mode,

@@ -52,7 +52,9 @@ class Alignment:
         return torch.where(own, target, source @ shares) * factors
 
 
-def align(source: Prompt, target: Prompt, mode: Mode, slots: tuple[int, int], weights: Mapping[str, float]) -> Alignment:
+def align(
+    source: Prompt, target: Prompt, mode: Mode, slots: tuple[int, int], weights: Mapping[str, float]
+) -> Alignment:
     """Hertz et al., "Prompt-to-Prompt Image Editing with Cross Attention Control", 2022, section 3.2.
 
     Equal words take the source's maps. A word in another's place takes the other's map in "replace", and keeps its own
