@@ -192,7 +192,7 @@ def to_linear(plate: Plate, config: Config, declared: str | None) -> tuple[Plate
     if space is None:
         return plate.replace(space=None), why
     if plate.coded and (not declared or config.is_display(space)):
-        return plate.replace(space=space), f"{space}, {why}: display-coded, matted in its own values"
+        return plate.replace(space=space), f"{space}, {why}: display-coded, taken in its own values"
     if config.has(space) and config.is_data(space):
         return plate.replace(space=space, coded=False), f"{space}, {why}: data, not converted"
     target = config.linear_like(space)

@@ -48,7 +48,7 @@ def _read(alpha: str, truth: str, trimap: str) -> tuple[Tensor, Tensor, Tensor]:
     from sfumato.errors import RequestError
     from sfumato.io import read_image
     from sfumato.matte.trimap import classify
-    from sfumato_plugins.matting.inputs import onto
+    from sfumato_plugins.plates import onto
 
     solved, true, painted = read_image(alpha), read_image(truth), read_image(trimap)
     if (true.display.width, true.display.height) != (solved.display.width, solved.display.height):

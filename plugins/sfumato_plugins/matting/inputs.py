@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sfumato_plugins.files import Files
-from sfumato_plugins.frames import Pattern
 from sfumato_plugins.job import Job
 from sfumato_plugins.place import Place
+from sfumato_plugins.plates import Plates, naming, onto
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from sfumato.matte.shot import FrameInput
-    from sfumato.plate import Plate, Window
+    from sfumato.plate import Plate
 
 _KEPT = 6  # frames held in memory: a frame, its neighbours, one to come
 
@@ -45,6 +45,7 @@ class ShotInputs:
         self._files = files
         self._values = values
         self._place = place
+        self._plates = Plates(job, files, place)
         self._held: OrderedDict[int, Source] = OrderedDict()
 
     def load(self, frame: int) -> FrameInput:
@@ -79,7 +80,7 @@ class ShotInputs:
     def _read(self, frame: int) -> Source:
         from sfumato.matte.trimap import check_usable
 
-        plate = self.plate(frame)
+        plate = self._plates.linear(frame)
         holes = plate.holes()
         if count := int(holes.sum()):
             self._place.note(f"matte {frame}: {count} pixels are NaN or infinite; they are passed through")
@@ -88,35 +89,16 @@ class ShotInputs:
             check_usable(trimap, plate.pixels)
         return Source(plate, holes, trimap, self._clean(frame, plate))
 
-    def plate(self, frame: int, name: str = "plate") -> Plate:
-        """A colour input in linear light."""
-        from sfumato.color import to_linear
-
-        picture = self._picture(name, frame)
-        assert picture is not None, "check has found it"
-        declared = self._job.color.get(name) or (self._job.color.get("plate") if name != "over" else None)
-        linear, note = to_linear(picture, self._place.config, declared)
-        self._place.note(f"matte: {name}: {note}")
-        return linear
-
-    def _picture(self, name: str, frame: int) -> Plate | None:
-        from sfumato.io import read_header, read_image
-
-        read = self._files.read(name, frame)
-        if read is None:
-            return None
-        view = self._job.view
-        inside = view is not None and not Pattern(self._job.inputs[name]).has_view
-        return read_image(read.path, view=view if inside and view in read_header(read.path).views else None)
-
     def _trimap(self, frame: int, plate: Plate) -> Tensor:
         from sfumato.matte.trimap import combine, from_core_and_garbage, from_roto
 
-        garbage = self._mask("garbage", frame, plate)
+        garbage = self._plates.mask("garbage", frame, plate.data)
         if "roto" in self._job.inputs:
-            trimap = from_roto(_there(self._mask("roto", frame, plate)), self._values["erode"], self._values["dilate"])
+            trimap = from_roto(
+                _there(self._plates.mask("roto", frame, plate.data)), self._values["erode"], self._values["dilate"]
+            )
         elif "core" in self._job.inputs:
-            trimap = from_core_and_garbage(_there(self._mask("core", frame, plate)), _there(garbage))
+            trimap = from_core_and_garbage(_there(self._plates.mask("core", frame, plate.data)), _there(garbage))
         elif self._values["keyed_trimap"]:
             trimap = self._between(frame)
         else:
@@ -124,15 +106,15 @@ class ShotInputs:
         return combine(
             trimap,
             garbage=garbage,
-            holdout=self._mask("holdout", frame, plate),
-            hold_in=self._mask("hold_in", frame, plate),
-            hold_out=self._mask("hold_out", frame, plate),
+            holdout=self._plates.mask("holdout", frame, plate.data),
+            hold_in=self._plates.mask("hold_in", frame, plate.data),
+            hold_out=self._plates.mask("hold_out", frame, plate.data),
         )
 
     def _painted(self, frame: int, plate: Plate) -> Tensor:
         from sfumato.matte.trimap import classify
 
-        picture = self._picture("trimap", frame)
+        picture = self._plates.picture("trimap", frame)
         assert picture is not None, "check has found it"
         over = onto(picture, plate.data)
         rgb = over.rgb() if {"R", "G", "B"} <= set(over.channels) else None
@@ -146,28 +128,17 @@ class ShotInputs:
         from sfumato_plugins.tools.matte import trimap_gap
 
         def load(f: int) -> Tensor:
-            plate = self.plate(f)
+            plate = self._plates.linear(f)
             return fill_holes(plate.rgb(), plate.holes())
 
-        keys = {f: self._painted(f, self.plate(f)) for f in trimap_gap(self._files, frame)}
+        keys = {f: self._painted(f, self._plates.linear(f)) for f in trimap_gap(self._files, frame)}
         return dict(propagate(keys, load, [frame]))[frame]
-
-    def _mask(self, name: str, frame: int, plate: Plate) -> Tensor | None:
-        picture = self._picture(name, frame)
-        if picture is None:
-            return None
-        over = onto(picture, plate.data)
-        if "A" not in over.channels and {"R", "G", "B"} <= set(over.channels):
-            colours = over.rgb()
-            if bool((colours != colours[:1]).any()):
-                self._place.note(f"matte: {name} is a colour picture without an A; its R is taken")
-        return over.matte().nan_to_num(0.0)
 
     def over(self, frame: int) -> Tensor | None:
         """The background given for review, in the plate's space; only looked at, never solved with."""
         if "over" not in self._job.inputs:
             return None
-        given, plate = self.plate(frame, "over"), self.source(frame).plate
+        given, plate = self._plates.linear(frame, "over", like=None), self.source(frame).plate
         if given.space and plate.space and given.space != plate.space:
             return self._place.config.transform(given.rgb(), given.space, plate.space)
         return given.rgb()
@@ -178,7 +149,7 @@ class ShotInputs:
 
         if "clean_plate" not in self._job.inputs:
             return None
-        clean = self.plate(frame, "clean_plate")
+        clean = self._plates.linear(frame, "clean_plate")
         if clean.space != plate.space:
             what = f"the clean plate is in {clean.space}, the plate in {plate.space}"
             raise RequestError(what, "deliver both in one space; both are taken to be in --colorspace when it is said")
@@ -189,36 +160,6 @@ class ShotInputs:
         return fill_holes(clean.rgb(), clean.holes()).contiguous()
 
 
-def onto(picture: Plate, window: Window) -> Plate:
-    """A picture over the plate's data window.
-
-    Where it covers its whole format, its edge is carried on into overscan, of which it knows nothing; where it was
-    cropped inside its format, what is missing is 0, as in Nuke.
-    """
-    import torch
-
-    whole = picture.on(picture.data.around(picture.display))
-    rows = torch.arange(window.top, window.bottom).clamp(whole.data.top, whole.data.bottom - 1) - whole.data.top
-    columns = torch.arange(window.left, window.right).clamp(whole.data.left, whole.data.right - 1) - whole.data.left
-    return whole.replace(pixels=whole.pixels[:, rows][:, :, columns].contiguous(), data=window)
-
-
 def _there(mask: Tensor | None) -> Tensor:
     assert mask is not None, "check has found it"
     return mask
-
-
-class naming:  # noqa: N801 reads as a word in a with statement
-    """Say in an error's first words which frame it is about."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        from sfumato.errors import SfumatoError
-
-        if isinstance(error, SfumatoError):
-            raise type(error)(f"{self._what}: {error.message}", error.hint) from error

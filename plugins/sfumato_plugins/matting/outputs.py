@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from sfumato_plugins.job import Job
 from sfumato_plugins.matting.inputs import Source
 from sfumato_plugins.place import Place
+from sfumato_plugins.plates import with_channels
 from sfumato_plugins.template import for_layer
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from sfumato.matte.solve import Matte
-    from sfumato.plate import Plate
 
 Channels = dict[str, "Tensor"]
 _COLOURS = ("R", "G", "B")
@@ -52,7 +52,7 @@ def write_matte(
     for path, channels in reversed(files.items()):
         write_image(
             path,
-            picture(source.plate, channels),
+            with_channels(source.plate, channels),
             half=halves(values, tuple(channels)),
             compression=values["compression"],
             metadata=metadata,
@@ -100,19 +100,6 @@ def halves(values: Mapping[str, Any], channels: tuple[str, ...]) -> bool | set[s
     if not values["compact"]:
         return bool(values["half"])
     return {name for name in channels if name.rpartition(".")[2] in _COLOURS}
-
-
-def picture(plate: Plate, channels: Channels) -> Plate:
-    """Channels with everything the plate's file said, but what an earlier sfumato wrote into it."""
-    import torch
-
-    kept = {k: v for k, v in plate.metadata.items() if not k.startswith("sfumato:")}
-    return plate.replace(
-        pixels=torch.cat([pixels.float() for pixels in channels.values()]),
-        channels=tuple(channels),
-        metadata=kept,
-        types={k: v for k, v in plate.types.items() if k in kept},
-    )
 
 
 def _rgb(pixels: Tensor) -> Channels:

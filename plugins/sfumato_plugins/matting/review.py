@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from sfumato_plugins.files import Files
 from sfumato_plugins.frames import Pattern
 from sfumato_plugins.job import Job
-from sfumato_plugins.matting.inputs import ShotInputs, onto
+from sfumato_plugins.matting.inputs import ShotInputs
 from sfumato_plugins.page import write_page
 from sfumato_plugins.place import Place
+from sfumato_plugins.plates import onto
 from sfumato_plugins.template import for_layer
 from sfumato_plugins.tool import Tool
 
