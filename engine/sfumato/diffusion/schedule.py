@@ -174,14 +174,14 @@ def vp_grid(table: Table, nodes: tuple[Node, ...]) -> Grid:
     return Grid("vp", nodes, *_between(nodes, lambda a, b: table.where(math.sqrt(a.ratio * b.ratio) or b.ratio / 2)))
 
 
-def level_grid(levels: Sequence[float], unit: float = 1.0) -> Grid:
-    """The flow grid through given levels t in 0 .. 1, data first. unit: What the network is told at t = 1."""
+def level_grid(levels: Sequence[float]) -> Grid:
+    """The flow grid through given levels t in 0 .. 1, data first."""
+    nodes = tuple(_flow(t) for t in levels)
+    return Grid("flow", nodes, *_between(nodes, lambda a, b: _flow((a.time + b.time) / 2)))
 
-    def node(t: float) -> Node:
-        return Node(unit * t, 1 - t, t)
 
-    nodes = tuple(node(t) for t in levels)
-    return Grid("flow", nodes, *_between(nodes, lambda a, b: node((a.sigma + b.sigma) / 2)))
+def _flow(time: float) -> Node:
+    return Node(time, 1 - time, time)
 
 
 def _ve(sigma: float) -> Node:
