@@ -1,7 +1,9 @@
 """What every test may ask for: the shared data, random numbers of its own, and a machine that is not fought over."""
 
+import contextlib
 import os
 import pathlib
+import tempfile
 
 for name, value in {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}.items():
     os.environ.setdefault(name, value)  # before torch: two spinning processes ran 20 times slower
@@ -38,3 +40,27 @@ def seeded():
     import torch
 
     return lambda seed=0: torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture
+def powerless():
+    """`with powerless():` rights count, also where the tests run as root. Everybody can reach `powerless.folder`."""
+    root = hasattr(os, "geteuid") and os.geteuid() == 0
+    if not hasattr(os, "geteuid") or (root and not hasattr(os, "setresuid")):
+        pytest.skip("there is no other user to become here")
+
+    @contextlib.contextmanager
+    def become():
+        if root:
+            os.setresuid(65534, 65534, 0)
+        try:
+            yield
+        finally:
+            if root:
+                os.setresuid(0, 0, 0)
+
+    with tempfile.TemporaryDirectory(prefix="sfumato-rights-", dir="/tmp") as folder:
+        os.chmod(folder, 0o755)
+        become.folder = pathlib.Path(folder)
+        yield become
+        os.chmod(folder, 0o755)

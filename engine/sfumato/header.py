@@ -1,5 +1,6 @@
 """What a file says about itself: parts, layers, views, windows, metadata. Reads no pixels and needs no torch."""
 
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -101,10 +102,12 @@ def open_image(path: str | Path) -> Any:
         InputError: the file is missing, empty, cut off or no image.
     """
     path = Path(path)
-    if not path.is_file():
-        what = "is a folder, not an image" if path.is_dir() else "does not exist"
-        raise InputError(f"{path} {what}", "check the path and the frame number, or render the file")
-    if path.stat().st_size == 0:
+    try:
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if empty:
         raise InputError(f"{path} is empty (0 bytes)", "render or copy it again; its writer was probably stopped")
     asis = oiio.ImageSpec()
     asis.attribute("oiio:UnassociatedAlpha", 1)  # a PNG's colour under alpha 0 is kept
@@ -119,6 +122,19 @@ def open_image(path: str | Path) -> Any:
             "open it in another program; if that fails too, render or copy it again",
         )
     return source
+
+
+def unreadable(path: Path, error: OSError) -> InputError:
+    """Why a file cannot be opened, for whoever can change that. A file that this user may not read is not damaged."""
+    hint = "check the path and the frame number, or render the file"
+    if os.path.isdir(path):  # first: Windows calls opening a folder a lack of permission
+        return InputError(f"{path} is a folder, not an image", hint)
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return InputError(f"{path} does not exist", hint)
+    if isinstance(error, PermissionError):
+        hint = "let its owner give this user, or the farm's, the right to read it and its folder"
+        return InputError(f"{path} is not readable by this user", hint)
+    return InputError(f"{path} cannot be read: {error.strerror}", "is the disk or the network drive there?")
 
 
 def _open_subsampled(path: str, config: Any) -> Any:

@@ -17,7 +17,7 @@ import OpenImageIO as oiio  # noqa: N813
 from sfumato.atomic import replacing
 from sfumato.encode import exr_spec, picture_spec, set_attributes
 from sfumato.errors import InputError, RequestError
-from sfumato.header import Header, Part, open_image, read_header
+from sfumato.header import Header, Part, open_image, read_header, unreadable
 from sfumato.layers import LUMA, select
 from sfumato.plate import RGB, Plate
 from sfumato.primaries import luminance_weights
@@ -123,7 +123,7 @@ def file_hash(path: str | Path) -> str:
         with Path(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}", "check the path and the frame number") from error
+        raise unreadable(Path(path), error) from error
 
 
 def _load(path: str | Path, part: Part, stored: tuple[str, ...]) -> Array:

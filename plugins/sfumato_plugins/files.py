@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import os
 from collections.abc import Mapping
 from functools import cached_property
 
@@ -100,7 +101,7 @@ class Files:
             there = self.on_disk[name]
             lost = self.absent.get(name, ())
             if name in self._sparse and not there:
-                found.append(Problem(f"inputs.{name}", "not one file is there", f"looked for  {pattern.text}", 3))
+                found.append(nothing_there(f"inputs.{name}", pattern.text))
             elif lost and (self.job.missing == "error" or not there):
                 found.append(self._lost(name, pattern, lost, there))
         if not found and not self.written:
@@ -108,11 +109,25 @@ class Files:
         return found
 
     def _lost(self, name: str, pattern: Pattern, lost: tuple[int, ...], there: tuple[int, ...]) -> Problem:
-        looked = f"looked for  {pattern.at(lost[0])}"
         if not pattern.is_sequence or not there:
-            return Problem(f"inputs.{name}", "not one file is there", looked, 3)
+            return nothing_there(f"inputs.{name}", pattern.at(lost[0]))
         wanted = [f for f in self.job.shot if f in set(there)]
         what = f"no frame {format_frames(lost)}"
-        hint = f"{looked}\nfound       {format_frames(there)}\nso          render what is missing"
+        hint = (
+            f"looked for  {pattern.at(lost[0])}\nfound       {format_frames(there)}\nso          render what is missing"
+        )
         hint += f", or run with --frames {format_frames(wanted)}" if wanted else ", or correct the frame range"
         return Problem(f"inputs.{name}", what, f"{hint}, or with --missing hold or --missing skip", 3)
+
+
+def nothing_there(where: str, looked: str) -> Problem:
+    """Not one file is found: there is none, or this user may not look into the folder."""
+    folder = os.path.dirname(os.path.abspath(looked))
+    try:
+        os.listdir(folder)
+    except PermissionError:
+        hint = "let its owner give this user, or the farm's, the right to read it"
+        return Problem(where, f"the folder {folder} is not readable by this user", hint, 3)
+    except OSError:
+        pass
+    return Problem(where, "not one file is there", f"looked for  {looked}", 3)

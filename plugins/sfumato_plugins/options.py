@@ -7,7 +7,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from sfumato_plugins.errors import JobError, Problem, wrong
+from sfumato_plugins.errors import JobError, wrong
+from sfumato_plugins.files import nothing_there
 from sfumato_plugins.frames import Pattern, parse_frames
 from sfumato_plugins.job import MISSING, Job
 from sfumato_plugins.parameters import (
@@ -133,7 +134,7 @@ def _frames(args: argparse.Namespace, main: str) -> tuple[int, ...]:
     pattern = Pattern(os.path.abspath(main))
     there = pattern.for_view(args.views[0] if args.views else None).on_disk()
     if not there:
-        raise JobError(Problem("inputs.plate", "not one file is there", f"looked for  {pattern.text}", 3))
+        raise JobError(nothing_there("inputs.plate", pattern.text))
     return there
 
 

@@ -231,6 +231,20 @@ def test_a_missing_file_a_folder_and_an_empty_file_each_have_their_sentence(tmp_
         assert refused.value.hint
 
 
+def test_a_file_that_this_user_may_not_read_is_not_called_damaged(powerless):
+    plate = powerless.folder / "plate.exr"
+    write_image(plate, simple())
+    with powerless():
+        assert read_header(plate).main.channels
+    for closed in (plate, plate.parent):
+        closed.chmod(0)
+        for read in (read_header, file_hash):
+            with powerless(), pytest.raises(InputError, match=f"{plate} is not readable by this user") as refused:
+                read(plate)
+            assert "copy it again" not in refused.value.hint
+        closed.chmod(0o755)
+
+
 def test_a_file_cut_anywhere_is_refused_with_its_path(tmp_path):
     write_image(tmp_path / "whole.exr", simple(64, 64))
     whole = (tmp_path / "whole.exr").read_bytes()

@@ -1,12 +1,13 @@
 """`check` finds everything wrong in one list, in words for whoever can fix it, without torch."""
 
-import os
+import shutil
 import subprocess
 import sys
 
 import pytest
 
 from sfumato_plugins.check import problems, problems_here
+from sfumato_plugins.frames import Pattern
 
 
 def found(job):
@@ -87,11 +88,29 @@ def test_a_folder_that_is_a_file_is_no_place_for_results(shot):
     assert any("is a file, not a folder" in str(p) for p in problems_here(shot.job("1")))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_without_permission_is_named(shot):
+def test_a_folder_without_permission_is_named(shot, powerless):
     shot.write([1])
-    (shot.folder / "out").mkdir(mode=0o500)
-    assert any("no permission" in str(p) for p in problems_here(shot.job("1")))
+    out = powerless.folder / "out"
+    out.mkdir(mode=0o500)
+    job = shot.job("1", outputs={"matte": str(out / "M.####.exr")})
+    with powerless():
+        found = problems_here(job)
+    assert any(f"no permission to write in {out}" in str(p) for p in found)
+
+
+def test_an_input_that_this_user_may_not_read_is_named_as_such(shot, powerless):
+    shot.write([1])
+    folder = powerless.folder / "plates"
+    shutil.copytree(shot.folder, folder)
+    folder.chmod(0o755)
+    inputs = {"plate": str(folder / "plate.####.exr"), "trimap": shot.trimap}
+    with powerless():
+        assert Pattern(inputs["plate"]).on_disk() == (1,)
+    folder.chmod(0)
+    with powerless():
+        found = [p for p in problems_here(shot.job("1", inputs=inputs)) if p.where == "inputs.plate"]
+    folder.chmod(0o755)
+    assert [(p.what, p.code) for p in found] == [(f"the folder {folder} is not readable by this user", 3)]
 
 
 def test_views_need_names_and_names_need_views(shot):
