@@ -7,15 +7,24 @@ import torch
 
 from sfumato.diffusion.protocols import Prediction
 from sfumato.errors import RequestError
+from sfumato.models.flux import flux
 from sfumato.models.load_about import read_digest, read_licence
 from sfumato.models.load_folder import Folder, offline, open_folder, weight_files
 from sfumato.models.load_levels import read_levels
 from sfumato.models.load_parts import Parts
 from sfumato.models.model import Model
 from sfumato.models.pixart import pixart
+from sfumato.models.sd3 import sd3
+from sfumato.models.sdxl import sdxl
+from sfumato.models.unet import unet
 
 EMBEDDED = Path(__file__).parent / "embedded"
-_MAKERS: dict[str, Callable[[Folder, Prediction], Parts]] = {"PixArtTransformer2DModel": pixart}
+_MAKERS: dict[str, Callable[[Folder, Prediction], Parts]] = {
+    "UNet2DConditionModel": unet,
+    "SD3Transformer2DModel": sd3,
+    "FluxTransformer2DModel": flux,
+    "PixArtTransformer2DModel": pixart,
+}
 
 
 def load_model(
@@ -63,4 +72,4 @@ def _maker(folder: Folder) -> Callable[[Folder, Prediction], Parts]:
             "an architecture sfumato does not know",
             "take Stable Diffusion 1, 2, XL or 3, Flux or PixArt",
         )
-    return found
+    return sdxl if found is unet and folder.kind("text_encoder_2") else found

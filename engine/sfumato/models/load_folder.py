@@ -172,7 +172,7 @@ def _whole(files: list[Path]) -> list[Path]:
 
 
 def _variant(name: str) -> str | None:
-    """What `from_pretrained` calls the variant: fp16 of model.fp16.safetensors and model.safetensors.index.fp16.json."""
+    """A file's variant: fp16 of model.fp16.safetensors and of model.safetensors.index.fp16.json."""
     known = {"safetensors", "index", "json"}
     found = [part for part in name.split(".")[1:] if part not in known]
     return found[0] if found else None

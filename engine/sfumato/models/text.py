@@ -38,7 +38,11 @@ class Slots:
 
     def tokens(self, prompt: str) -> Tokens:
         """See `Model.tokens`."""
-        return [(prompt[a:b], a, b) if b > a else ("", 0, 0) for a, b in self.fill(prompt)["offset_mapping"]]
+        filled = self.fill(prompt)
+        pieces = self.tokenizer.convert_ids_to_tokens(filled["input_ids"])
+        spans = zip(pieces, filled["offset_mapping"], strict=True)
+        # T5's sign for a space alone, before a word it has to spell, claims the word's first letter
+        return [(prompt[a:b], a, b) if b > a and piece != "▁" else ("", 0, 0) for piece, (a, b) in spans]
 
     def cut(self, prompt: str) -> str:
         """See `Model.cut`. A word that was only half read counts as cut."""
