@@ -48,6 +48,8 @@ def problems_inside(job: Job) -> list[Problem]:
     found = _colour(tool, job)
     for one in job.each_view():
         found += _headers(tool, one)
+    if not tool.parameter_problems(job.params):
+        found += tool.problems_inside(job)
     return _once(found)
 
 
@@ -150,7 +152,7 @@ def _headers(tool: Tool, job: Job) -> list[Problem]:
     plates: dict[int, Part] = {}
     main = tool.main_input
     for item in (main, *(i for i in tool.inputs if i is not main)):
-        if item.name not in job.inputs:
+        if item.name not in job.inputs or not item.picture:
             continue
         seen: dict[str, Part | None] = {}
         for frame in files.shot:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from sfumato_plugins.job import Job
+from sfumato_plugins.private import SEALED, sealed
 from sfumato_plugins.tool import Needs, Tool
 
 Origin = Mapping[str, Any]
@@ -29,7 +30,7 @@ def origin(tool: Tool, job: Job, needs: Needs, config_hash: str) -> Origin:
     made_from = {
         "tool": tool.name,
         "version": __version__,
-        "params": params,
+        "params": sealed(tool, params),
         "seed": job.seed,
         "color": {**color, "config": config_hash},
         "view": job.view,
@@ -64,7 +65,11 @@ def _was(key: str, before: Any, now: Any) -> str:
     def said(value: Any) -> str:
         return value if isinstance(value, str) else json.dumps(value)
 
-    return "" if before == now else f"{key} was {said(before)}, now {said(now)}"
+    if before == now:
+        return ""
+    if any(isinstance(value, str) and value.startswith(SEALED) for value in (before, now)):
+        return f"{key} changed"
+    return f"{key} was {said(before)}, now {said(now)}"
 
 
 def _files(before: list[Mapping[str, Any]], now: list[Mapping[str, Any]]) -> str:

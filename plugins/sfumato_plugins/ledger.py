@@ -21,6 +21,7 @@ from sfumato_plugins.frames import Pattern
 from sfumato_plugins.tool import Made
 
 FINGERPRINT = "sfumato:fingerprint"
+TENSORS = ".safetensors"
 
 
 class Ledger:
@@ -140,13 +141,25 @@ def _hash(path: str) -> str:
 
 
 def _inside(path: str) -> Mapping[str, Any]:
-    """Metadata of a picture; nothing when it cannot be read."""
+    """Metadata of a picture, or of tensors; nothing when it cannot be read."""
     from sfumato.errors import SfumatoError
     from sfumato.io import read_header
 
+    if path.endswith(TENSORS):
+        return _tensors_say(path)
     try:
         return read_header(path).main.metadata
     except SfumatoError:
+        return {}
+
+
+def _tensors_say(path: str) -> Mapping[str, Any]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:  # which finds a file that was cut off, too
+            return file.metadata() or {}
+    except (OSError, SafetensorError):
         return {}
 
 
@@ -155,6 +168,8 @@ def _whole(path: str) -> bool:
     from sfumato.errors import SfumatoError
     from sfumato.io import read_image
 
+    if path.endswith(TENSORS):
+        return bool(_tensors_say(path))
     try:
         read_image(path)
     except SfumatoError:

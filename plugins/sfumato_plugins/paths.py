@@ -13,8 +13,10 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import sfumato_plugins
 from sfumato_plugins.errors import wrong
 from sfumato_plugins.job import Job
+from sfumato_plugins.parameters import ModelFolder
 
 SYSTEMS = ("linux", "windows", "macos")
 VARIABLE = "SFUMATO_PATHS"  # rows with | between them
@@ -130,9 +132,17 @@ def mapped(job: Job, farm: Mapping[str, object], environ: Mapping[str, str] = os
     if not by:
         return job
     color = {k: translate(v, by) if k == "config" and isinstance(v, str) else v for k, v in job.color.items()}
+    folders = {
+        p.name
+        for tool in sfumato_plugins.TOOLS
+        if tool.name == job.tool
+        for p in tool.parameters
+        if isinstance(p, ModelFolder)
+    }
+    params = {k: translate(v, by) if k in folders and isinstance(v, str) else v for k, v in job.params.items()}
     inputs = {name: translate(text, by) for name, text in job.inputs.items()}
     outputs = {name: translate(text, by) for name, text in job.outputs.items()}
-    return replace(job, inputs=inputs, outputs=outputs, color=color)
+    return replace(job, inputs=inputs, outputs=outputs, params=params, color=color)
 
 
 def _parts(path: str) -> list[str]:

@@ -20,6 +20,7 @@ from sfumato_plugins.job import Job
 from sfumato_plugins.lease import Client
 from sfumato_plugins.ledger import remove, write_json
 from sfumato_plugins.place import Place
+from sfumato_plugins.private import published
 from sfumato_plugins.report import Progress, Teller
 from sfumato_plugins.shot import FORCED, Shot, main_output
 from sfumato_plugins.template import fill
@@ -164,9 +165,12 @@ class _Run:
         complete = all(record is not None for record in records)
         if complete:
             result = self._result([record for found in records for record in found or []])
-            if place is not None or not os.path.isfile(self.result):
+            fresh = place is not None or not os.path.isfile(self.result)
+            place_after = place or Place(None, self.config, None, self.shots[0].stamp, self.teller.say)
+            if fresh:
+                result |= self._sequences(place_after)
                 write_json(self.result, result)
-            self._finish(result, place)
+            self._finish(result, place_after, fresh)
             for shot in self.shots:
                 shot.clean()
         return {
@@ -181,14 +185,20 @@ class _Run:
             "peak_memory": self._peak(place),
         }
 
-    def _finish(self, result: Mapping[str, Any], place: Place | None) -> None:
+    def _sequences(self, place: Place) -> dict[str, Any]:
+        """What takes all frames of a view to say, where there are several."""
+        if self.tool.sequence is None:
+            return {}
+        views = {s.job.view or "main": s for s in self.shots if len(s.files.written) > 1}
+        found = {name: self.tool.sequence(shot.job, place) for name, shot in views.items()}
+        return {"sequence": found} if found else {}
+
+    def _finish(self, result: Mapping[str, Any], place: Place, fresh: bool) -> None:
         if self.tool.finish is None:
             return
         extra = [self.job.output(item.name) for item in self.tool.outputs[1:]]
-        if place is None and all(os.path.isfile(p.text) for p in extra if p):
+        if not fresh and all(os.path.isfile(p.text) for p in extra if p):
             return
-        if place is None:
-            place = Place(None, self.config, None, self.shots[0].stamp, lambda text: None)
         for one in self.job.each_view():
             self.tool.finish(one, result, Progress(self.teller, 1).step, place)
 
@@ -202,11 +212,11 @@ class _Run:
             "schema": "sfumato.result/1",
             "tool": self.tool.name,
             "version": __version__,
-            "job": self.job.to_json(),
+            "job": published(self.tool, self.job),
             "job_hash": self.asked.hash,
             "seed": self.job.seed,
             "generative": "yes" if self.tool.generative else "no",
-            "trained_weights": self.tool.trained_weights,
+            "trained_weights": _weights(records) or self.tool.trained_weights,
             "color": dict(self.job.color),
             "skipped": self._skipped(),
             "held": {s.job.view or "main": s.files.held for s in self.shots},
@@ -219,6 +229,11 @@ class _Run:
         from sfumato.device import peak_memory
 
         return peak_memory(place.device)
+
+
+def _weights(records: Sequence[Mapping[str, Any]]) -> str:
+    """What the frames' own provenance says of trained weights; two models in one job are both named."""
+    return "; ".join(dict.fromkeys(str(r.get("provenance", {}).get("sfumato:trained_weights", "")) for r in records))
 
 
 def _told(record: Mapping[str, Any]) -> dict[str, Any]:

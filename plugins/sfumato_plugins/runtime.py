@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import MutableMapping
 
+OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}  # nothing leaves the facility
+
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
@@ -18,6 +20,7 @@ def prepare_process(environ: MutableMapping[str, str] | None = None) -> None:
     environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     environ.setdefault("GOMP_SPINCOUNT", "0")
     environ.setdefault("OMP_NUM_THREADS", str(allowed_cores()))
+    environ.update(OFFLINE)
     if not any(name.startswith("MALLOC_") for name in environ):
         _keep_memory()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 from sfumato_plugins.claims import Claims
@@ -86,10 +87,14 @@ class Shot:
             "sfumato:job": self._hash,
             "sfumato:seed": str(self.job.seed),
             "sfumato:generative": "yes" if self.tool.generative else "no",
-            "sfumato:trained_weights": self.tool.trained_weights,
+            "sfumato:trained_weights": self._weights,
             "sfumato:device": self.device,
             FINGERPRINT: fingerprint(self.origin(frame)),
         }
+
+    @cached_property
+    def _weights(self) -> str:
+        return self.tool.weights(self.job) if self.tool.weights else self.tool.trained_weights
 
     def one_device(self, kept: Iterable[int], mixed: bool) -> None:
         """Refuse to finish on another kind of device what was begun on one: such shots flicker.

@@ -73,6 +73,7 @@ class Tool:
     """One thing an artist can run.
 
     problems: What the tool itself finds wrong with a job, beyond names, types and ranges. Standard library only.
+    problems_inside: The same, of what only the engine's Python can see; without torch, as far as that goes.
     chunks: Groups of a job's frames that can run side by side, those that help the others first. Always of the whole
         job, never of a part of it.
     keys: Of a job of one view, the frames that others start from, so that a farm computes them first; none where every
@@ -100,6 +101,7 @@ class Tool:
     needs: Callable[[Job], Callable[[int], Needs]]
     run: Callable[[Job, Sequence[int], Callable[[Any], None], Place], Iterator[Made]]
     problems: Callable[[Job], list[Problem]] = _nothing
+    problems_inside: Callable[[Job], list[Problem]] = _nothing
     finish: Callable[[Job, Mapping[str, Any], Callable[[Any], None], Place], None] | None = None
     sparse: Callable[[Job], frozenset[str]] = lambda job: frozenset()
     channels: Callable[[Job], int] = lambda job: 4

@@ -187,7 +187,7 @@ def test_where_says_so_if_it_cannot_leave_its_note(command_line, tmp_path):
 
 
 def test_threads_and_memory_are_set_unless_the_user_has(monkeypatch):
-    from sfumato_plugins.runtime import prepare_process
+    from sfumato_plugins.runtime import OFFLINE, prepare_process
 
     environ = {"OMP_NUM_THREADS": "3", "MALLOC_ARENA_MAX": "2"}
     prepare_process(environ)
@@ -196,6 +196,7 @@ def test_threads_and_memory_are_set_unless_the_user_has(monkeypatch):
         "OMP_WAIT_POLICY": "PASSIVE",
         "GOMP_SPINCOUNT": "0",
         "MALLOC_ARENA_MAX": "2",
+        **OFFLINE,
     }
 
 
