@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from sfumato_plugins.errors import JobError
 from sfumato_plugins.install import host_folder
 from sfumato_plugins.runtime import allowed_cores
-from sfumato_plugins.settings import KNOWN, load_settings
+from sfumato_plugins.settings import KNOWN, Settings, load_settings
 
 PACKAGES = ("torch", "numpy", "scipy", "OpenImageIO", "opencolorio", "safetensors", "openjd-sessions")
 OPTIONAL = {"pymatting": "sfumato bench: pip install 'sfumato[bench]'"}
@@ -30,18 +30,26 @@ class Line:
 
 def examine() -> list[Line]:
     """Look at everything; nothing that fails stops the rest."""
-    found: list[Line] = []
-    for look in (_versions, _computing, _colour, _settings, _folders):
-        found += _safely(look)
-    return found
+    settings, wrong = Settings(), ""
+    try:
+        settings = load_settings()
+    except JobError as error:  # said once; the rest is looked at as if there were no settings
+        wrong = "; ".join(filter(None, (error.problems[0].what, error.problems[0].hint)))
+    return [
+        *_safely("versions", _versions),
+        *_safely("computing", _computing),
+        *_safely("colour", lambda: _colour(settings)),
+        *_safely("settings", lambda: _settings(settings, wrong)),
+        *_safely("folders", lambda: _folders(settings)),
+    ]
 
 
-def _safely(look: Callable[[], Iterator[Line]]) -> list[Line]:
+def _safely(about: str, look: Callable[[], Iterator[Line]]) -> list[Line]:
     found: list[Line] = []
     try:
         found.extend(look())
     except Exception as error:  # a doctor reports, whatever is wrong
-        found.append(Line(look.__name__.strip("_"), f"{type(error).__name__}: {error}", False))
+        found.append(Line(about, f"{type(error).__name__}: {error}", False))
     return found
 
 
@@ -71,26 +79,28 @@ def _computing() -> Iterator[Line]:
     yield Line("cores", f"{allowed_cores()} to use, OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', 'not set')}")
 
 
-def _colour() -> Iterator[Line]:
+def _colour(settings: Settings) -> Iterator[Line]:
     from sfumato.color import choose_config
 
-    config = choose_config(None, os.environ.get("OCIO") or load_settings().get("config"))
+    config = choose_config(None, os.environ.get("OCIO") or settings.get("config"))
     yield Line("colour", f"{config.source}; {len(config.spaces)} spaces, hash {config.hash[:12]}")
 
 
-def _settings() -> Iterator[Line]:
+def _settings(settings: Settings, wrong: str) -> Iterator[Line]:
     for variable in ("SFUMATO_SITE", "SFUMATO_SHOW"):
         if (named := os.environ.get(variable)) and not os.path.isfile(named):
             yield Line("settings", f"{variable} names {named}, and there is no such file", False)
-    settings = load_settings()
+    if wrong:
+        yield Line("settings", wrong, False)
+        return
     yield Line("settings", ", ".join(settings.files) or "no sfumato_site.toml, show or user file: all defaults")
     for name in KNOWN:
         if name in settings.values:
             yield Line(f"  {name}", f"{settings.get(name)!r}, set by {settings.origin[name]}")
 
 
-def _folders() -> Iterator[Line]:
-    temporary = load_settings().get("temporary") or tempfile.gettempdir()
+def _folders(settings: Settings) -> Iterator[Line]:
+    temporary = settings.get("temporary") or tempfile.gettempdir()
     writable = os.access(temporary, os.W_OK)
     yield Line("temporary", temporary if writable else f"{temporary} is not writable: set `temporary`", writable)
     for host in ("nuke", "maya"):

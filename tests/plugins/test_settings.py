@@ -67,3 +67,16 @@ def test_older_hosts_read_the_plain_part_of_toml_the_same():
         _plain_toml('a = "b"\nc = {d = 1}\n')
     tomllib = pytest.importorskip("tomllib", reason="nothing to compare with before Python 3.11")
     assert _plain_toml(TEXT) == tomllib.loads(TEXT)
+
+
+def test_the_doctor_names_a_wrong_setting_once_and_looks_at_the_rest(tmp_path, monkeypatch):
+    pytest.importorskip("torch", reason="the doctor looks at the engine, which is not installed here")
+    from sfumato_plugins.doctor import Line, examine
+
+    site = tmp_path / "sfumato_site.toml"
+    site.write_text('pyton = "/tools/python"\n')
+    monkeypatch.setenv("SFUMATO_SITE", str(site))
+    found = examine()
+    about = f"{site}: pyton is not a setting; did you mean 'python'?"
+    assert [line for line in found if "pyton" in line.found] == [Line("settings", about, False)]
+    assert {"colour", "temporary", "nuke"} <= {line.about for line in found if line.well}
