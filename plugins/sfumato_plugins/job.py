@@ -105,13 +105,13 @@ def load(path: str) -> Job:
     """Read a job file.
 
     Raises:
-        JobError: not there, not JSON, or fields that are wrong, all of them named (exit 2).
+        JobError: not there or unreadable (exit 3); not JSON, or fields that are wrong, all of them named (exit 2).
     """
     try:
         with open(path, encoding="utf-8") as file:
             data = json.load(file)
     except OSError as error:
-        raise JobError(Problem("", f"the job file cannot be read: {path}", str(error.strerror))) from None
+        raise JobError(Problem("", f"the job file cannot be read: {path}", str(error.strerror), 3)) from None
     except ValueError as error:
         raise JobError(Problem("", f"{path} is not JSON: {error}", "was it cut off, or edited by hand?")) from None
     return read(data, os.path.dirname(os.path.abspath(path)))

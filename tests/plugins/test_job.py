@@ -81,9 +81,10 @@ def test_everything_wrong_comes_in_one_list():
 
 def test_a_file_that_is_no_job_says_so(tmp_path):
     (tmp_path / "cut.json").write_text('{"schema": "sfum')
-    for name, word in (("cut.json", "is not JSON"), ("none.json", "cannot be read")):
-        with pytest.raises(JobError, match=word):
+    for name, word, code in (("cut.json", "is not JSON", 2), ("none.json", "cannot be read", 3)):
+        with pytest.raises(JobError, match=word) as caught:
             load(str(tmp_path / name))
+        assert caught.value.exit_code == code
 
 
 def test_parameters_of_the_tool_are_checked_by_name_kind_and_range():
