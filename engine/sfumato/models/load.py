@@ -1,6 +1,7 @@
 """A model from a folder on this machine."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -25,6 +26,36 @@ _MAKERS: dict[str, Callable[[Folder, Prediction], Parts]] = {
     "FluxTransformer2DModel": flux,
     "PixArtTransformer2DModel": pixart,
 }
+_NETWORKS = ("unet", "transformer", "vae", "text_encoder", "text_encoder_2", "text_encoder_3")
+
+
+@dataclass(frozen=True)
+class About:
+    """Name, licence and weights of a model, as in `Model`, known without loading a network."""
+
+    name: str
+    licence: str
+    digest: str
+
+
+def read_about(where: str | Path = "embedded") -> About:
+    """What a model's folder says of it.
+
+    Raises:
+        RequestError: no such folder, code in it, or weights that are missing, damaged or only in pickles.
+    """
+    path = folder_path(where)
+    folder = open_folder(path, torch.device("cpu"), torch.float32)
+    return About(
+        name="demo" if where == "embedded" else path.resolve().name,
+        licence=read_licence(path, folder.index),
+        digest=read_digest({part: weight_files(path, part) for part in _NETWORKS if folder.kind(part)}),
+    )
+
+
+def folder_path(where: str | Path) -> Path:
+    """The folder that is meant."""
+    return EMBEDDED if where == "embedded" else Path(where)
 
 
 def load_model(
@@ -41,18 +72,17 @@ def load_model(
         RequestError: no such folder; another architecture; a part, its weights or its tokenizer missing or damaged;
             weights only in pickles; code in the folder.
     """
-    path = EMBEDDED if where == "embedded" else Path(where)
     with offline():
-        folder = open_folder(path, torch.device(device), dtype)
+        folder = open_folder(folder_path(where), torch.device(device), dtype)
         maker = _maker(folder)
         levels = read_levels(folder.config("scheduler"))
         parts = maker(folder, levels.prediction)
     factor = parts.codec.factor
-    networks = [p for p in ("unet", "transformer", "vae", "text_encoder", "text_encoder_2", "text_encoder_3")]
+    about = read_about(where)
     return Model(
-        name="demo" if where == "embedded" else path.resolve().name,
-        licence=read_licence(path, folder.index),
-        digest=read_digest({part: weight_files(path, part) for part in networks if folder.kind(part)}),
+        name=about.name,
+        licence=about.licence,
+        digest=about.digest,
         denoiser=parts.denoiser,
         codec=parts.codec,
         embedder=parts.embedder,
