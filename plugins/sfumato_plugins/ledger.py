@@ -37,7 +37,7 @@ class Ledger:
         """Empty when the frame is complete and made from exactly this; otherwise why it has to be computed."""
         path = self.output.at(frame)
         if not os.path.isfile(path):
-            return "no file yet"
+            return "not made yet"
         record = self.record(frame)
         if record is None or record.get("fingerprint") != fingerprint(made_from):
             return self._adopted(frame, path, made_from, record)

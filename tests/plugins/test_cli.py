@@ -67,7 +67,7 @@ def test_a_matte_by_command_is_one_document_on_stdout(shot, command_line):
     document = json.loads(done.stdout)
     assert document["complete"] is True
     assert document["frames"][0]["stats"]["seconds"] >= 0
-    assert "matte 1: no file yet" in done.stderr
+    assert "matte 1: not made yet" in done.stderr
     assert shot.output(1).is_file()
     truth = shot.folder / "truth.0001.exr"
     shot.save(truth, shot.alpha_of(1), ("A",))
