@@ -190,11 +190,11 @@ def _compute(job: Job, frames: Sequence[int] | None, args: argparse.Namespace, t
 
 
 def summary(done: dict[str, Any]) -> str:
-    """What a run did, in a line."""
+    """What a run did, in a line, and where its page lies."""
     computed, kept, skipped = (sum(map(len, done[key].values())) for key in ("computed", "kept", "skipped"))
     words = [f"{computed} computed", f"{kept} kept"] + ([f"{skipped} skipped"] if skipped else [])
     end = f"complete: {done['result']}" if done["complete"] else "other frames of the job are not complete yet"
-    return f"{', '.join(words)}; {end}"
+    return "\n".join([f"{', '.join(words)}; {end}", *(f"page {page}" for page in done["pages"])])
 
 
 def _check(args: argparse.Namespace, teller: Teller) -> int:

@@ -68,7 +68,7 @@ class _Queue:
     def __init__(self, path: str, chunk: int, teller: Teller) -> None:
         from sfumato_plugins.check import problems
         from sfumato_plugins.colour import config_of, pinned
-        from sfumato_plugins.shot import Shot, main_output
+        from sfumato_plugins.shot import Shot, made_once, main_output
         from sfumato_plugins.template import fill
 
         self.path = os.path.abspath(path)
@@ -87,6 +87,7 @@ class _Queue:
         self.shots: list[Shot] = [
             Shot(self.tool, one, self.job, asked.hash, "queue", config) for one in self.job.each_view()
         ]
+        self.once = made_once(self.tool, self.job)
         output = main_output(self.tool, self.job)
         self.journal = Journal(output.beside(".queue.json"), self.path)
         self.logs = output.beside(".queue-logs")
@@ -158,8 +159,7 @@ class _Queue:
 
     def _closed(self) -> bool:
         """Whether the result and whatever is made once are there."""
-        once = [self.job.output(item.name) for item in self.tool.outputs[1:]]
-        return all(os.path.isfile(path) for path in [self.result, *(p.text for p in once if p)])
+        return all(map(os.path.isfile, [self.result, *self.once]))
 
     def _compute(self, engine: Engine) -> bool:
         """Run an engine to its end; True when somebody stopped it."""
@@ -202,6 +202,7 @@ class _Queue:
             "exit_code": CANCELLED if stopped else codes(failed) if failed else 0 if complete else 1,
             "complete": complete,
             "result": self.result if complete else None,
+            "pages": [path for path in self.once if path.endswith(".html")] if complete else [],
             "frames": {
                 "computed": sum(len(task.frames) for task in self.tasks.having("done")),
                 "kept": written - sum(len(task.frames) for task in self.tasks.all),

@@ -55,7 +55,7 @@ def summary(done: dict[str, Any]) -> list[str]:
         lines.append(f"not run {', '.join(done['blocked'])}: they need what failed")
     frames = done["frames"]
     lines.append(f"{frames['computed']} computed, {frames['kept']} kept in {done['seconds']:.1f} s; {_end(done)}")
-    return lines
+    return lines + [f"page {page}" for page in done["pages"]]
 
 
 def _end(done: dict[str, Any]) -> str:

@@ -22,7 +22,7 @@ from sfumato_plugins.ledger import remove, write_json
 from sfumato_plugins.place import Place
 from sfumato_plugins.private import published
 from sfumato_plugins.report import Progress, Teller
-from sfumato_plugins.shot import FORCED, Shot, main_output
+from sfumato_plugins.shot import FORCED, Shot, made_once, main_output
 from sfumato_plugins.template import fill
 from sfumato_plugins.tool import Tool
 
@@ -54,8 +54,8 @@ def run(
 
     Returns:
         computed, kept, skipped: frames by view name ("main" for the only one); held: by view and input, the frame that
-            is held -> those it stands in for; complete; result: path or None; frames: their records; seconds of this
-            run; peak_memory of this process in bytes.
+            is held -> those it stands in for; complete; result: path or None; pages: their paths;
+            frames: their records; seconds of this run; peak_memory of this process in bytes.
 
     Raises:
         JobError: the request is wrong (exit 2) or inputs are missing (exit 3).
@@ -106,6 +106,7 @@ class _Run:
         self.client = client
         self.began = time.monotonic()
         self.result = main_output(tool, job).beside(".result.json")
+        self.once = made_once(tool, job)
 
     def go(self, wanted: Sequence[set[int]], force: bool, mixed: bool) -> dict[str, Any]:
         if any(not os.path.isfile(s.output.at(f)) for s, frames in zip(self.shots, wanted) for f in frames):
@@ -180,6 +181,7 @@ class _Run:
             "held": {s.job.view or "main": s.files.held for s in self.shots},
             "complete": complete,
             "result": self.result if complete else None,
+            "pages": [p for p in self.once if p.endswith(".html")] if complete else [],
             "frames": [_told(record) for found in records for record in found or []],
             "seconds": time.monotonic() - self.began,
             "peak_memory": self._peak(place),
@@ -196,8 +198,7 @@ class _Run:
     def _finish(self, result: Mapping[str, Any], place: Place, fresh: bool) -> None:
         if self.tool.finish is None:
             return
-        extra = [self.job.output(item.name) for item in self.tool.outputs[1:]]
-        if not fresh and all(os.path.isfile(p.text) for p in extra if p):
+        if not fresh and all(map(os.path.isfile, self.once)):
             return
         for one in self.job.each_view():
             self.tool.finish(one, result, Progress(self.teller, 1).step, place)

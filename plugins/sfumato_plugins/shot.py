@@ -32,6 +32,12 @@ def main_output(tool: Tool, job: Job) -> Pattern:
     return for_layer(pattern, "rgba")
 
 
+def made_once(tool: Tool, job: Job) -> list[str]:
+    """Files that are made when every frame is there, such as a page."""
+    found = (one.output(item.name) for one in job.each_view() for item in tool.outputs[1:])
+    return list(dict.fromkeys(p.text for p in found if p and not p.is_sequence))
+
+
 class Shot:
     """The frames of a job of one view: what is complete, what is not, and making it so.
 

@@ -174,11 +174,12 @@ def test_views_are_tasks_of_their_own(made):
     job = shot.job(
         "1-2",
         inputs={"plate": str(shot.folder / "%V.####.exr"), "trimap": shot.trimap},
-        outputs={"matte": str(shot.folder / "out" / "M.%V.####.exr")},
+        outputs={"matte": str(shot.folder / "out" / "M.%V.####.exr"), "page": str(shot.folder / "%V.html")},
         views=("left", "right"),
     )
     job.save(str(shot.folder / "job.json"))
-    finish(start(shot))
+    _, err = finish(start(shot))
+    assert err.splitlines()[-2:] == [f"page {shot.folder / view}.html" for view in ("left", "right")]
     assert [task["name"] for task in journal(shot)["tasks"]] == ["frames left 1-2", "frames right 1-2"]
     assert set(computed(shot)) == {(view, frame) for view in ("left", "right") for frame in (1, 2)}
     assert max(computed(shot).values()) == 1
