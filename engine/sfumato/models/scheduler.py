@@ -129,7 +129,7 @@ class BDIAScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         levels must be its own.
         """
         stock = {k: v for k, v in dict(config or {}).items() if k != "_use_default_values"}
-        if str(stock.get("_class_name", "")).startswith("FlowMatch"):
+        if "shift" in stock and not {"prediction_type", "beta_schedule"} & set(stock):  # it does not say what it is
             stock["prediction_type"] = "flow_prediction"
         return super().from_config(stock, return_unused_kwargs=return_unused_kwargs, **kwargs)
 

@@ -91,6 +91,11 @@ class Request:
                 f"the network answers {tuple(out.shape)} for latents {tuple(sample.shape)}",
                 "networks that also learn their variance are not supported",
             )
+        if not bool(out.isfinite().all()):
+            raise RequestError(
+                f"the network's answer at time {self.times[self.taken]:g} is not finite",
+                "lower the guidance; a model in half precision may overflow: try float32",
+            )
         stepper.answer(out)
         self.taken += 1
         shown = stepper.ask[0] if stepper.ask else stepper.newest
