@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sfumato.diffusion.protocols import Prediction
+from sfumato.diffusion.protocols import Context, Prediction, Predictor
 from sfumato.diffusion.schedule import Node
 
 
@@ -27,10 +27,19 @@ class Mixture:
 
     def __call__(self, latent: Tensor, node: Node) -> Tensor:
         """E[target | z] for a latent (B, D), in the dtype of the latent or `rounded`."""
+        return self.answer(latent, node)
+
+    def answer(self, latent: Tensor, node: Node, logs: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
+        """The same of other mixtures: weights that are not all equal, components that lie elsewhere.
+
+        logs: (B, K), of the components' weights, which need not sum to 1.
+        shift: (B, D), by which all means are moved.
+        """
         z = latent.to(self.rounded or latent.dtype).to(self.means.dtype)
-        share, rest, variance = self._components(z, node)
+        means = self.means if shift is None else self.means + shift.to(self.means.dtype)[:, None]
+        share, rest, variance = self._components(z, node, means, logs)
         kept = node.alpha * self.stds**2 / variance
-        clean = torch.einsum("bk,bkd->bd", share, self.means + kept * rest)  # E[x0 | z]
+        clean = torch.einsum("bk,bkd->bd", share, means + kept * rest)  # E[x0 | z]
         noise = torch.einsum("bk,bkd->bd", share, node.sigma / variance * rest)  # E[eps | z], no division by sigma
         out = {
             "x0": lambda: clean,
@@ -47,12 +56,36 @@ class Mixture:
         x0, eps = (torch.randn(shape, generator=generator, dtype=self.means.dtype) for _ in range(2))
         return node.alpha * (self.means[which] + self.stds[which] * x0) + node.sigma * eps
 
-    def _components(self, z: Tensor, node: Node) -> tuple[Tensor, Tensor, Tensor]:
+    def shares(self, latent: Tensor, node: Node) -> Tensor:
+        """How likely each component is to be where a latent (B, D) came from, (B, K)."""
+        return self._components(latent.to(self.means.dtype), node, self.means, None)[0]
+
+    def _components(self, z: Tensor, node: Node, means: Tensor, logs: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Responsibilities (B, K), z - alpha mean (B, K, D), variances (K, D)."""
         variance = (node.alpha * self.stds) ** 2 + node.sigma**2
-        rest = z[:, None] - node.alpha * self.means
+        rest = z[:, None] - node.alpha * means
         log = -0.5 * (rest**2 / variance).sum(2) - 0.5 * variance.log().sum(1)
-        return torch.softmax(log, 1), rest, variance
+        return torch.softmax(log if logs is None else log + logs.to(log.dtype), 1), rest, variance
+
+
+@dataclass(frozen=True)
+class Prompted:
+    """A mixture as a Denoiser: a context is one word, which says how likely each component is, and where they lie.
+
+    Its tokens (B, 1, K + D) are logs of the components' weights and a shift of their means; zeros, the empty prompt,
+    are the whole mixture. As many numbers as a latent has and more, as a network's contexts have.
+    """
+
+    mixture: Mixture
+
+    @property
+    def prediction(self) -> Prediction:
+        return self.mixture.prediction
+
+    def __call__(self, latent: Tensor, node: Node, context: Context) -> Tensor:
+        """E[target | z, prompt] for a latent (B, D). Gradients reach the context."""
+        logs, shift = context.tokens[:, 0].split([len(self.mixture.means), latent.shape[1]], 1)
+        return self.mixture.answer(latent, node, logs, shift)
 
 
 def stiff_mixture(
@@ -66,18 +99,22 @@ def stiff_mixture(
 
 
 def reference(mixture: Mixture, z: Tensor, start: Node, end: Node, steps: int = 400) -> Tensor:
-    """Where the exact probability flow takes z from one level to another: RK4 in log(sigma / alpha), float64.
+    """Where the exact probability flow takes z from one level to another; see `exact_flow`."""
+    return exact_flow(Mixture(mixture.means.double(), mixture.stds.double(), "eps"), z, start, end, steps)
+
+
+def exact_flow(predictor: Predictor, z: Tensor, start: Node, end: Node, steps: int = 400) -> Tensor:
+    """Where the flow of a network that answers eps takes z: RK4 in log(sigma / alpha), float64, four calls a step.
 
     d zbar = eps d ratio, with zbar = z / alpha. Both levels need signal and noise.
     """
-    exact = Mixture(mixture.means.double(), mixture.stds.double(), "eps")
     log, span = math.log(start.ratio), math.log(end.ratio) - math.log(start.ratio)
     h, zbar = span / steps, z.double() / start.alpha
 
     def slope(x: Tensor, at: float) -> Tensor:
         ratio = math.exp(at)
         alpha = 1 / math.sqrt(1 + ratio * ratio)
-        return ratio * exact(x * alpha, Node(0.0, alpha, ratio * alpha))
+        return ratio * predictor(x * alpha, Node(0.0, alpha, ratio * alpha))
 
     for i in range(steps):
         t = log + i * h

@@ -129,7 +129,7 @@ class _Watch(TorchFunctionMode):
         """The softmax of processors that do without the fused kernel: (batch heads, places, keys)."""
         if out.dim() != 3 or len(out) != self.batch * self.heads:
             return out
-        maps = out.unflatten(0, (self.batch, self.heads))
+        maps = out.reshape(self.batch, self.heads, *out.shape[1:])
         first = self.batch - self.rows
         new = self._shown(maps[first:].float())
         return out if new is None else torch.cat([maps[:first], new.to(out.dtype)]).flatten(0, 1)
