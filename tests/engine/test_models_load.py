@@ -207,7 +207,12 @@ def test_slots_name_their_tokens_and_a_long_prompt_the_words_it_loses(loaded) ->
     assert len(tokens) == model.embedder(["a Red ball"]).tokens.shape[1] == 77
     assert tokens[:5] == [("", 0, 0), ("a", 0, 1), ("Red", 2, 5), ("ball", 6, 10), ("", 0, 0)]
     assert model.cut(PROMPT) == model.cut("") == ""
+    assert model.unknown("a blue ball") == []
     assert model.cut("red ball " * 37 + "red and a blue car") == "and a blue car"  # 75 words fit; "and" is 3 tokens
+
+
+def test_words_that_a_model_never_learnt_are_named(loaded) -> None:
+    assert loaded("flux").unknown("a red ball, 7 cats & a dog") == ["7", "&"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

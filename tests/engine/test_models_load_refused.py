@@ -94,6 +94,13 @@ def test_a_pickle_beside_safetensors_is_never_opened(folder, tmp_path):
     assert not (tmp_path / "opened").exists()
 
 
+def test_a_safety_checker_is_not_looked_at(folder):
+    edit(folder / "model_index.json", safety_checker=["stable_diffusion", "StableDiffusionSafetyChecker"])
+    (folder / "safety_checker").mkdir()
+    (folder / "safety_checker/pytorch_model.bin").write_bytes(b"nothing")
+    load_model(folder)
+
+
 def test_a_part_without_weights(folder):
     (folder / "vae/diffusion_pytorch_model.safetensors").unlink()
     refused(folder, "the vae of", "has no weights")

@@ -15,7 +15,7 @@ from sfumato.diffusion.schedule import Node
 from sfumato.models.codecs import load_codec
 from sfumato.models.load_folder import Folder
 from sfumato.models.load_parts import Parts
-from sfumato.models.text import Encoder, Tokens, clip_encoder, stacked, t5_encoder
+from sfumato.models.text import Encoder, Slots, Worded, clip_encoder, t5_encoder
 
 SIDE = 128  # of the native latent; nowhere in the folder
 
@@ -84,33 +84,27 @@ def places(height: int, width: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class FluxEmbedder:
+class FluxEmbedder(Worded):
     """T5's last layer, and the vector that CLIP makes of a prompt."""
 
     short: Encoder
     long: Encoder
 
-    def __call__(self, prompts: list[str]) -> Context:
-        """See `Embedder`."""
-        return stacked(self._one, prompts)
+    @property
+    def slots(self) -> Slots:
+        """See `Worded`. T5's; CLIP's end at 77 tokens."""
+        return self.long.slots
 
-    def tokens(self, prompt: str) -> Tokens:
-        """See `Model.tokens`. T5's."""
-        return self.long.slots.tokens(prompt)
-
-    def cut(self, prompt: str) -> str:
-        """See `Model.cut`. What T5 reads counts as read, though CLIP ends at 77 tokens."""
-        return self.long.slots.cut(prompt)
-
-    def _one(self, prompt: str) -> Context:
+    def one(self, prompt: str) -> Context:
+        """See `Worded`."""
         return Context(self.long(prompt)[0].last_hidden_state, pooled=self.short(prompt)[0].pooler_output)
 
 
 def flux(folder: Folder, prediction: Prediction) -> Parts:
     """FLUX.1 dev (512 slots, guidance as an input) and schnell (256 slots, none)."""
-    network = folder.network("transformer", "FluxTransformer2DModel")
-    distilled = bool(network.config.guidance_embeds)
-    codec = load_codec(folder, network.config.in_channels // 4)
+    distilled = bool(folder.config("transformer").get("guidance_embeds"))
     embedder = FluxEmbedder(clip_encoder(folder), t5_encoder(folder, 512 if distilled else 256, "_2"))
+    network = folder.network("transformer", "FluxTransformer2DModel")
+    codec = load_codec(folder, network.config.in_channels // 4)
     denoiser = (DistilledFluxDenoiser if distilled else FluxDenoiser)(network, prediction)
     return Parts(denoiser, codec, embedder, network, SIDE, 2)

@@ -49,7 +49,7 @@ def read_about(where: str | Path = "embedded") -> About:
     return About(
         name="demo" if where == "embedded" else path.resolve().name,
         licence=read_licence(path, folder.index),
-        digest=read_digest({part: weight_files(path, part) for part in _NETWORKS if folder.kind(part)}),
+        digest=read_digest(_files(folder)),
     )
 
 
@@ -75,9 +75,11 @@ def load_model(
     with offline():
         folder = open_folder(folder_path(where), torch.device(device), dtype)
         maker = _maker(folder)
+        _files(folder)  # a file that is missing is told before others have loaded for minutes
         levels = read_levels(folder.config("scheduler"))
         parts = maker(folder, levels.prediction)
     factor = parts.codec.factor
+    height, width = (parts.side, parts.side) if isinstance(parts.side, int) else parts.side
     about = read_about(where)
     return Model(
         name=about.name,
@@ -87,10 +89,14 @@ def load_model(
         codec=parts.codec,
         embedder=parts.embedder,
         levels=levels,
-        size=(parts.side * factor, parts.side * factor),
+        size=(height * factor, width * factor),
         multiple=parts.block * factor,
         network=parts.network,
     )
+
+
+def _files(folder: Folder) -> dict[str, list[Path]]:
+    return {part: weight_files(folder.path, part) for part in _NETWORKS if folder.kind(part)}
 
 
 def _maker(folder: Folder) -> Callable[[Folder, Prediction], Parts]:

@@ -1,5 +1,6 @@
 """What each architecture's file gives the loader."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sfumato.diffusion.protocols import Denoiser
@@ -10,7 +11,7 @@ from sfumato.models.model import Reader
 class Parts(NamedTuple):
     """A model's pieces.
 
-    side: Of its native latent, in places.
+    side: Of its native latent, in places; height and width where they differ.
     block: Sides of a latent must be multiples of this many places.
     """
 
@@ -18,5 +19,5 @@ class Parts(NamedTuple):
     codec: Pixels | Autoencoder
     embedder: Reader
     network: Any
-    side: int
+    side: int | Sequence[int]
     block: int

@@ -20,6 +20,10 @@ class Reader(Embedder, Protocol):
         """See `Model.cut`."""
         ...
 
+    def unknown(self, prompt: str) -> list[str]:
+        """See `Model.unknown`."""
+        ...
+
 
 @dataclass(frozen=True)
 class Levels:
@@ -84,3 +88,10 @@ class Model:
     def cut(self, prompt: str) -> str:
         """The words at a prompt's end for which the model has no slots: it never reads them. "" if it reads all."""
         return self.embedder.cut(prompt)
+
+    def unknown(self, prompt: str) -> list[str]:
+        """The words of a prompt that are one and the same to the model, because it learnt none of them.
+
+        Models that spell what they do not know have none; the embedded one knows a few dozen words.
+        """
+        return self.embedder.unknown(prompt)

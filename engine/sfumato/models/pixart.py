@@ -14,7 +14,7 @@ from sfumato.diffusion.schedule import Node
 from sfumato.models.codecs import load_codec
 from sfumato.models.load_folder import Folder
 from sfumato.models.load_parts import Parts
-from sfumato.models.text import Encoder, Tokens, clip_encoder, stacked, t5_encoder
+from sfumato.models.text import Encoder, Slots, Worded, clip_encoder, t5_encoder
 
 
 @dataclass(frozen=True)
@@ -49,38 +49,31 @@ class PixArtDenoiser:
 
 
 @dataclass(frozen=True)
-class PixArtEmbedder:
+class PixArtEmbedder(Worded):
     """One text encoder, T5 or our own CLIP, its empty slots masked."""
 
     encoder: Encoder
 
-    def __call__(self, prompts: list[str]) -> Context:
-        """See `Embedder`."""
-        return stacked(self._one, prompts)
+    @property
+    def slots(self) -> Slots:
+        """See `Worded`."""
+        return self.encoder.slots
 
-    def tokens(self, prompt: str) -> Tokens:
-        """See `Model.tokens`."""
-        return self.encoder.slots.tokens(prompt)
-
-    def cut(self, prompt: str) -> str:
-        """See `Model.cut`."""
-        return self.encoder.slots.cut(prompt)
-
-    def _one(self, prompt: str) -> Context:
+    def one(self, prompt: str) -> Context:
+        """See `Worded`."""
         found, mask = self.encoder(prompt, masked=True)
         return Context(found.last_hidden_state, mask)
 
 
 def pixart(folder: Folder, prediction: Prediction) -> Parts:
     """PixArt-alpha, PixArt-Sigma, or ours."""
-    network = folder.network("transformer", "PixArtTransformer2DModel")
-    codec = load_codec(folder, network.config.in_channels)
     if folder.kind("text_encoder") == "CLIPTextModel":
         encoder = clip_encoder(folder)
     else:
         sigma = "Sigma" in str(folder.index.get("_class_name"))
         encoder = t5_encoder(folder, 300 if sigma else 120, lower=True)
+    network = folder.network("transformer", "PixArtTransformer2DModel")
+    config = network.config
+    codec = load_codec(folder, config.in_channels)
     denoiser = PixArtDenoiser(network, prediction, codec.factor)
-    return Parts(
-        denoiser, codec, PixArtEmbedder(encoder), network, network.config.sample_size, network.config.patch_size
-    )
+    return Parts(denoiser, codec, PixArtEmbedder(encoder), network, config.sample_size, config.patch_size)

@@ -16,7 +16,7 @@ from sfumato.errors import RequestError
 from sfumato.models.codecs import load_codec
 from sfumato.models.load_folder import Folder
 from sfumato.models.load_parts import Parts
-from sfumato.models.text import Encoder, Tokens, clip_encoder, stacked, t5_encoder
+from sfumato.models.text import Encoder, Slots, Tokens, Worded, clip_encoder, t5_encoder
 
 T5_SLOTS = 256
 
@@ -49,7 +49,7 @@ class Sd3Denoiser:
 
 
 @dataclass(frozen=True)
-class Sd3Embedder:
+class Sd3Embedder(Worded):
     """Both CLIPs' last layers but one, side by side and filled up with zeros to T5's width; then T5's slots.
 
     long: T5; zeros stand for it where it was left out.
@@ -61,20 +61,18 @@ class Sd3Embedder:
     long: Encoder | None
     width: int
 
-    def __call__(self, prompts: list[str]) -> Context:
-        """See `Embedder`."""
-        return stacked(self._one, prompts)
+    @property
+    def slots(self) -> Slots:
+        """See `Worded`. T5's where it is; the CLIPs' end at 77 tokens."""
+        return (self.long or self.first).slots
 
     def tokens(self, prompt: str) -> Tokens:
         """See `Model.tokens`."""
         empty: Tokens = [("", 0, 0)] * T5_SLOTS
         return self.first.slots.tokens(prompt) + (self.long.slots.tokens(prompt) if self.long else empty)
 
-    def cut(self, prompt: str) -> str:
-        """See `Model.cut`. What T5 reads counts as read, though the CLIPs end at 77 tokens."""
-        return (self.long or self.first).slots.cut(prompt)
-
-    def _one(self, prompt: str) -> Context:
+    def one(self, prompt: str) -> Context:
+        """See `Worded`."""
         first, second = self.first(prompt)[0], self.second(prompt)[0]
         short = torch.cat([first.hidden_states[-2], second.hidden_states[-2]], -1)
         short = pad(short, (0, self.width - short.shape[-1]))
@@ -84,10 +82,10 @@ class Sd3Embedder:
 
 def sd3(folder: Folder, prediction: Prediction) -> Parts:
     """Stable Diffusion 3 and 3.5, with T5 or without."""
+    first, second = (clip_encoder(folder, number, projected=True) for number in ("", "_2"))
+    long = t5_encoder(folder, T5_SLOTS, "_3") if folder.kind("text_encoder_3") else None
     network = folder.network("transformer", "SD3Transformer2DModel")
     config = network.config
     codec = load_codec(folder, config.in_channels)
-    first, second = (clip_encoder(folder, number, projected=True) for number in ("", "_2"))
-    long = t5_encoder(folder, T5_SLOTS, "_3") if folder.kind("text_encoder_3") else None
     embedder = Sd3Embedder(first, second, long, config.joint_attention_dim)
     return Parts(Sd3Denoiser(network, prediction), codec, embedder, network, config.sample_size, config.patch_size)

@@ -13,7 +13,7 @@ from sfumato.diffusion.protocols import Context, Prediction
 from sfumato.diffusion.schedule import Node
 from sfumato.models.load_folder import Folder
 from sfumato.models.load_parts import Parts
-from sfumato.models.text import Encoder, Tokens, clip_encoder, stacked
+from sfumato.models.text import Encoder, Slots, Worded, clip_encoder
 from sfumato.models.unet import load_unet
 
 
@@ -45,7 +45,7 @@ class XlDenoiser:
 
 
 @dataclass(frozen=True)
-class XlEmbedder:
+class XlEmbedder(Worded):
     """The last layer but one of both encoders, joined along the channels; the second's projection is the vector.
 
     zeros: No prompt is all zeros, as the base model was trained, not what the encoders make of "".
@@ -55,19 +55,13 @@ class XlEmbedder:
     second: Encoder
     zeros: bool
 
-    def __call__(self, prompts: list[str]) -> Context:
-        """See `Embedder`."""
-        return stacked(self._one, prompts)
+    @property
+    def slots(self) -> Slots:
+        """See `Worded`."""
+        return self.first.slots
 
-    def tokens(self, prompt: str) -> Tokens:
-        """See `Model.tokens`."""
-        return self.first.slots.tokens(prompt)
-
-    def cut(self, prompt: str) -> str:
-        """See `Model.cut`."""
-        return self.first.slots.cut(prompt)
-
-    def _one(self, prompt: str) -> Context:
+    def one(self, prompt: str) -> Context:
+        """See `Worded`."""
         first, second = self.first(prompt)[0], self.second(prompt)[0]
         tokens, pooled = torch.cat([first.hidden_states[-2], second.hidden_states[-2]], -1), second.text_embeds
         if self.zeros and not prompt:
@@ -81,4 +75,4 @@ def sdxl(folder: Folder, prediction: Prediction) -> Parts:
     network, codec = load_unet(folder, "text_time")
     embedder = XlEmbedder(first, second, bool(folder.index.get("force_zeros_for_empty_prompt", True)))
     denoiser = XlDenoiser(network, prediction, codec.factor)
-    return Parts(denoiser, codec, embedder, network, network.config.sample_size, 1)
+    return Parts(denoiser, codec, embedder, network, network.config.sample_size or 128, 1)

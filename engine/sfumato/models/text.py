@@ -1,7 +1,7 @@
 """Prompts as tokens in slots, and the text encoders that read them."""
 
 import re
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,12 @@ class Slots:
         # T5's sign for a space alone, before a word it has to spell, claims the word's first letter
         return [(prompt[a:b], a, b) if b > a and piece != "▁" else ("", 0, 0) for piece, (a, b) in spans]
 
+    def unknown(self, prompt: str) -> list[str]:
+        """See `Model.unknown`."""
+        filled = self.fill(prompt)
+        spans = zip(filled["input_ids"], filled["offset_mapping"], strict=True)
+        return [prompt[a:b] for number, (a, b) in spans if b > a and number == self.tokenizer.unk_token_id]
+
     def cut(self, prompt: str) -> str:
         """See `Model.cut`. A word that was only half read counts as cut."""
         words = self.tokenizer(prompt, return_offsets_mapping=True, verbose=False)["offset_mapping"]
@@ -52,6 +58,36 @@ class Slots:
             return ""
         begun = re.search(r"\w+\Z", prompt[:kept]) if re.match(r"\w", prompt[kept:]) else None
         return prompt[begun.start() if begun else kept :].strip()
+
+
+class Worded(ABC):
+    """An embedder's answers, for whoever says what one prompt becomes, and in which slots its words stand."""
+
+    @property
+    @abstractmethod
+    def slots(self) -> Slots:
+        """Of the encoder that reads most of a prompt."""
+
+    @abstractmethod
+    def one(self, prompt: str) -> Context:
+        """The context of one prompt, one row."""
+
+    def __call__(self, prompts: list[str]) -> Context:
+        """See `Embedder`. Each is made alone: a prompt has the same bits whatever stands beside it."""
+        made = {prompt: self.one(prompt) for prompt in dict.fromkeys(prompts)}
+        return Context.cat([made[prompt] for prompt in prompts])
+
+    def tokens(self, prompt: str) -> Tokens:
+        """See `Model.tokens`."""
+        return self.slots.tokens(prompt)
+
+    def cut(self, prompt: str) -> str:
+        """See `Model.cut`."""
+        return self.slots.cut(prompt)
+
+    def unknown(self, prompt: str) -> list[str]:
+        """See `Model.unknown`."""
+        return self.slots.unknown(prompt)
 
 
 @dataclass(frozen=True)
@@ -63,8 +99,6 @@ class Encoder:
 
     def __call__(self, prompt: str, masked: bool = False) -> tuple[Any, Tensor]:
         """What the network makes of one prompt, all layers, and its mask (1, T), bool.
-
-        One at a time: a prompt in a batch has other bits than one alone, and a replay would depend on its neighbours.
 
         masked: The network itself does not look at empty slots.
         """
@@ -80,19 +114,13 @@ def clip_encoder(folder: Folder, number: str = "", projected: bool = False) -> E
 
     projected: It ends in the projection that makes one vector of a prompt.
     """
-    network = folder.network(f"text_encoder{number}", "CLIPTextModelWithProjection" if projected else "CLIPTextModel")
     tokenizer = folder.tokenizer(f"tokenizer{number}")
+    network = folder.network(f"text_encoder{number}", "CLIPTextModelWithProjection" if projected else "CLIPTextModel")
     count = min(tokenizer.model_max_length, network.config.max_position_embeddings)
     return Encoder(Slots(tokenizer, count), network)
 
 
 def t5_encoder(folder: Folder, count: int, number: str = "", lower: bool = False) -> Encoder:
     """The T5 encoder of text_encoder{number} and tokenizer{number}, given `count` slots."""
-    network = folder.network(f"text_encoder{number}", "T5EncoderModel")
-    return Encoder(Slots(folder.tokenizer(f"tokenizer{number}"), count, lower), network)
-
-
-def stacked(one: Callable[[str], Context], prompts: list[str]) -> Context:
-    """The contexts of prompts, each made alone and once: a prompt has the same bits whatever stands beside it."""
-    made = {prompt: one(prompt) for prompt in dict.fromkeys(prompts)}
-    return Context.cat([made[prompt] for prompt in prompts])
+    slots = Slots(folder.tokenizer(f"tokenizer{number}"), count, lower)
+    return Encoder(slots, folder.network(f"text_encoder{number}", "T5EncoderModel"))

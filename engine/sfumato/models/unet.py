@@ -15,7 +15,7 @@ from sfumato.errors import RequestError
 from sfumato.models.codecs import load_codec
 from sfumato.models.load_folder import Folder
 from sfumato.models.load_parts import Parts
-from sfumato.models.text import Encoder, Tokens, clip_encoder, stacked
+from sfumato.models.text import Encoder, Slots, Worded, clip_encoder
 
 _WANTS = ("class_embed_type", "num_class_embeds", "addition_embed_type", "encoder_hid_dim_type", "time_cond_proj_dim")
 
@@ -40,33 +40,27 @@ class UnetDenoiser:
 
 
 @dataclass(frozen=True)
-class UnetEmbedder:
+class UnetEmbedder(Worded):
     """The last layer of one CLIP encoder, every slot shown."""
 
     encoder: Encoder
 
-    def __call__(self, prompts: list[str]) -> Context:
-        """See `Embedder`."""
-        return stacked(self._one, prompts)
+    @property
+    def slots(self) -> Slots:
+        """See `Worded`."""
+        return self.encoder.slots
 
-    def tokens(self, prompt: str) -> Tokens:
-        """See `Model.tokens`."""
-        return self.encoder.slots.tokens(prompt)
-
-    def cut(self, prompt: str) -> str:
-        """See `Model.cut`."""
-        return self.encoder.slots.cut(prompt)
-
-    def _one(self, prompt: str) -> Context:
+    def one(self, prompt: str) -> Context:
+        """See `Worded`."""
         masked = bool(getattr(self.encoder.network.config, "use_attention_mask", False))
         return Context(self.encoder(prompt, masked)[0].last_hidden_state)
 
 
 def unet(folder: Folder, prediction: Prediction) -> Parts:
     """Stable Diffusion 1.x and 2.x."""
-    network, codec = load_unet(folder)
     embedder = UnetEmbedder(clip_encoder(folder))
-    return Parts(UnetDenoiser(network, prediction), codec, embedder, network, network.config.sample_size, 1)
+    network, codec = load_unet(folder)
+    return Parts(UnetDenoiser(network, prediction), codec, embedder, network, network.config.sample_size or 64, 1)
 
 
 def load_unet(folder: Folder, given: str | None = None) -> tuple[Any, Any]:
