@@ -62,6 +62,7 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     command.add_argument("--full", action="store_true", help="trains to the end, 10,000 pictures each; resumes")
     command.add_argument("--json", action="store_true", help="one JSON document on stdout")
     command.set_defaults(go=_bench_edm, progress="terminal")
+    _add_bench_edit(names.add_parser("edit", help="what edits keep, BDIA beside DDIM inversion"))
     command = names.add_parser("queue", help="what two slots gain, and what the queue costs a task")
     command.add_argument("--tasks", type=int, default=16, metavar="N", help="that sleep half a second (default: 16)")
     command.add_argument("--json", action="store_true", help="one JSON document on stdout")
@@ -81,6 +82,25 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     command.add_argument("--seed", type=int, default=0, metavar="N")
     command.add_argument("--json", action="store_true", help="one JSON document on stdout")
     command.set_defaults(go=_bench, progress="terminal")
+
+
+def _add_bench_edit(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model", default="embedded", metavar="PATH", help="a diffusers folder (default: embedded)")
+    command.add_argument(
+        "--data",
+        metavar="DIR",
+        help="your own pictures: DIR/edits.json lists {picture, mask, source, target} (default: rendered scenes)",
+    )
+    command.add_argument("--count", type=int, metavar="N", help="at most N edits (default: 60; 200 with --full)")
+    command.add_argument("--steps", type=int, default=50, metavar="N")
+    command.add_argument("--strength", type=float, default=0.8, metavar="X")
+    command.add_argument("--guidance", type=float, default=3.0, metavar="X")
+    command.add_argument("--methods", metavar="NAMES", help="with ; between, as the table calls them")
+    command.add_argument("--full", action="store_true", help="more edits, more methods; saves rows and resumes")
+    command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    command.add_argument("--seed", type=int, default=0, metavar="N")
+    command.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    command.set_defaults(go=_bench_edit, progress="terminal")
 
 
 def _evaluate(args: argparse.Namespace, teller: Teller) -> int:
@@ -147,6 +167,27 @@ def _bench_edm(args: argparse.Namespace, teller: Teller) -> int:
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
     print(json.dumps(document, indent=1) if args.json else edm.as_text(document))
+    return 0
+
+
+def _bench_edit(args: argparse.Namespace, teller: Teller) -> int:
+    import pathlib
+
+    from sfumato_plugins.benches import edit
+    from sfumato_plugins.benches.edit_methods import Settings
+
+    document = edit.run(
+        args.model,
+        data=pathlib.Path(args.data) if args.data else None,
+        count=args.count,
+        settings=Settings(args.steps, args.strength, args.guidance),
+        full=args.full,
+        device=args.device,
+        seed=args.seed,
+        methods=[name.strip() for name in args.methods.split(";")] if args.methods else None,
+        say=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    print(json.dumps(document, indent=1) if args.json else edit.as_text(document))
     return 0
 
 

@@ -1,0 +1,118 @@
+"""Ways to edit a picture by its words, on the model's own latents: BDIA and the inversions it is measured beside."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Callable
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sfumato.diffusion.guidance import Guided
+    from sfumato.diffusion.schedule import Grid
+    from sfumato.models.model import Model
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Of an edit: as `sfumato edit` has them."""
+
+    steps: int = 50
+    strength: float = 0.8
+    guidance: float = 3.0
+
+
+@dataclass(frozen=True)
+class Edited:
+    """pictures: (B, 3, H, W) 0..1 as the model made them; calls of the network, one for a guided pair; seconds."""
+
+    pictures: Tensor
+    calls: int
+    seconds: float
+
+
+class Counted:
+    """A denoiser that counts how often it is asked."""
+
+    def __init__(self, denoiser: Any) -> None:
+        self.denoiser, self.calls = denoiser, 0
+
+    @property
+    def prediction(self) -> Any:
+        return self.denoiser.prediction
+
+    def __call__(self, latent: Any, node: Any, context: Any) -> Any:
+        self.calls += 1
+        return self.denoiser(latent, node, context)
+
+
+Walk = Callable[["Model", "Tensor", "Guided", "Guided", Settings], "Tensor"]
+
+
+def edit(
+    method: str, model: Model, pictures: Tensor, source: Sequence[str], target: Sequence[str], how: Settings
+) -> Edited:
+    """Edit pictures (B, 3, H, W) of the model's size, each with its own two prompts."""
+    import torch
+
+    from sfumato.diffusion.guidance import Guided
+
+    counted = Counted(model.denoiser)
+    before = time.perf_counter()
+    with torch.no_grad():
+        empty = model.embedder([""] * len(pictures))
+        ours, theirs = (Guided(counted, model.embedder(list(p)), empty, how.guidance) for p in (source, target))
+        latent = METHODS[method](model, model.codec.encode(pictures), ours, theirs, how)
+        made = model.codec.decode(latent).clamp(0, 1)
+    return Edited(made, counted.calls, time.perf_counter() - before)
+
+
+def levels(model: Model, how: Settings, more: int = 0) -> Grid:
+    """The levels that are walked: the first `strength` of the model's own grid, `more` steps finer."""
+
+    grid: Grid = model.grid(how.steps + more)
+    return grid.until(max(2, round(how.strength * how.steps)) + more)
+
+
+def _bdia(gamma: float | str) -> Walk:
+    """N + 3 calls up, N - 1 down: as many as DDIM's with a step more."""
+
+    def walk(model: Model, clean: Tensor, source: Guided, target: Guided, how: Settings) -> Tensor:
+        from sfumato.diffusion.bdia import make_plan
+        from sfumato.diffusion.walk import Walk, invert, latent, resample
+
+        plan = make_plan(levels(model, how), gamma)
+        inverted = invert(plan, source, clean)
+        return latent(plan, resample(plan, target, Walk(inverted.pair)))
+
+    return walk
+
+
+def _ddim(rounds: int = 0, guided: bool = True) -> Walk:
+    """N + 1 steps up and down. `guided`: Whether the inversion is, too; usual code inverts without guidance."""
+
+    def walk(model: Model, clean: Tensor, source: Guided, target: Guided, how: Settings) -> Tensor:
+        from dataclasses import replace
+
+        from sfumato.diffusion.ddim import ddim_invert, ddim_sample
+
+        grid = levels(model, how, more=1)
+        up = source if guided else replace(source, weight=1.0)
+        return ddim_sample(target, grid, ddim_invert(up, grid, clean, rounds))
+
+    return walk
+
+
+OURS, THEIRS, USUAL = "BDIA", "DDIM", "DDIM, inverted without guidance"
+METHODS: dict[str, Walk] = {
+    OURS: _bdia("auto"),
+    THEIRS: _ddim(),
+    USUAL: _ddim(guided=False),
+    "BDIA 0.96": _bdia(0.96),
+    "BDIA optimal": _bdia("optimal"),
+    "DDIM, 3 fixed-point rounds": _ddim(rounds=3),
+}
+EQUAL = (OURS, THEIRS, USUAL)
+"""Those that ask the network equally often; the others are measured with --full."""
