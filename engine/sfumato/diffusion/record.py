@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ class InversionRecord:
     walk: The latent pair, side bits, the digest of every state, and the states if they were stored.
     prediction: What the network answers.
     fingerprint: What answered.
+    notes: Plain words of whoever made it, kept and digested with the rest.
 
     Two int32 latents, the side bits and about 4 KB for 50 steps; stored states are one more latent a step.
     """
@@ -53,6 +55,7 @@ class InversionRecord:
     walk: Walk
     prediction: Prediction
     fingerprint: Fingerprint
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     def save(self, path: str | Path) -> None:
         """Write it as safetensors; the file appears whole or not at all.
@@ -71,6 +74,7 @@ class InversionRecord:
             "node": self.walk.pair.node,
             "prediction": self.prediction,
             "fingerprint": asdict(self.fingerprint),
+            "notes": dict(self.notes),
         }
         tensors = _grid_tensors(self.plan) | _walk_tensors(self.walk)
         written = {"sfumato": json.dumps(about), "digest": _digest(about, tensors)}
@@ -137,7 +141,7 @@ def load_record(path: str | Path, device: torch.device | str = "cpu") -> Inversi
     if _digest(about, tensors) != written.get("digest"):
         raise InputError(f"{path} is damaged: it is not what was written", "copy it again, or invert again")
     plan, walk = _plan(about, tensors), _walk(about, tensors, device)
-    return InversionRecord(plan, walk, about["prediction"], Fingerprint(**about["fingerprint"]))
+    return InversionRecord(plan, walk, about["prediction"], Fingerprint(**about["fingerprint"]), about["notes"])
 
 
 def _digest(about: dict[str, Any], tensors: dict[str, Tensor]) -> str:

@@ -27,7 +27,7 @@ class Training:
     mean of weights that is kept.
     """
 
-    steps: int = 6000
+    steps: int = 5000
     batch: int = 64
     rate: float = 1e-3
     warm: int = 200
@@ -95,9 +95,9 @@ def _batches(training: Training, first: int) -> Iterator[tuple[Tensor, Tensor, T
 
 
 def _levels(uniform: Any, logs: Any) -> Tensor:
-    """Times, alphas, sigmas (3, B). Three in four noise levels lie where shapes are decided, the rest anywhere."""
-    middle = 0.4 + 0.9 * np.log(uniform[0] / (1 - uniform[0]) + 1e-9)
-    log = np.where(uniform[1] < 0.75, middle, logs[0] + uniform[0] * (logs[-1] - logs[0]))
+    """Times, alphas, sigmas (3, B). Four in five noise levels lie where shapes are decided, the rest anywhere."""
+    middle = 1.0 + 0.9 * np.log(uniform[0] / (1 - uniform[0]) + 1e-9)
+    log = np.where(uniform[1] < 0.8, middle, logs[0] + uniform[0] * (logs[-1] - logs[0]))
     log = np.clip(log, logs[0], logs[-1])
     alpha = 1 / np.sqrt(1 + np.exp(2 * log))
     time = np.interp(log, logs, np.arange(len(logs)))
