@@ -84,8 +84,8 @@ class Prompted:
 
     def __call__(self, latent: Tensor, node: Node, context: Context) -> Tensor:
         """E[target | z, prompt] for a latent (B, D). Gradients reach the context."""
-        logs, shift = context.tokens[:, 0].split([len(self.mixture.means), latent.shape[1]], 1)
-        return self.mixture.answer(latent, node, logs, shift)
+        word, count = context.tokens[:, 0], len(self.mixture.means)
+        return self.mixture.answer(latent, node, word[:, :count], word[:, count:])
 
 
 def stiff_mixture(

@@ -3,9 +3,11 @@
 A network trained on a mixture of Gaussians would answer what the mixture does, and its exact probability flow says
 where every latent belongs. Errors are RMS, latents of unit size. `trip` is image -> noise -> image in float64,
 `trip_f32` the largest error in float32, `latent` the distance of the noise from the exact flow's, `sample` that of the
-picture, `calls` what an inversion asks of the network.
+picture, `calls` what an inversion asks of the network. One latent in forty lies between two components and outweighs
+all others in an RMS: `trip_median` does not see it.
 
-Null-text inversion is not here: it fits the empty prompt of a guided network, and this network has no prompt.
+Under guidance the mixture has a prompt, for null-text inversion to fit its empty one: `gradients` are the calls that it
+differentiates, and `reached` is how much of an edit lies where the target prompt is.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ from __future__ import annotations
 import time
 from typing import Any, Callable
 
-from sfumato_plugins.benches.inversion_exact import cost_rows, guard_rows, lattice_rows, order_rows
+from sfumato_plugins.benches.inversion_exact import cost_rows, lattice_rows, order_rows
+from sfumato_plugins.benches.inversion_guards import REFUSED, guard_rows, refusal_rows
+from sfumato_plugins.benches.inversion_guided import guided_rows
 from sfumato_plugins.benches.inversion_peers import draw_rows, edm_rows, flow_rows, vp_rows
 from sfumato_plugins.benches.inversion_yard import Yard
 from sfumato_plugins.benches.table import as_table
@@ -21,14 +25,26 @@ from sfumato_plugins.benches.table import as_table
 Row = dict[str, Any]
 Say = Callable[[str], None]
 SIZE, COUNT = 256, 32  # dimensions, latents
+TABLES = (
+    vp_rows,
+    draw_rows,
+    guided_rows,
+    flow_rows,
+    edm_rows,
+    lattice_rows,
+    order_rows,
+    guard_rows,
+    refusal_rows,
+    cost_rows,
+)
 
 
 def run(say: Say = lambda line: None, *, quick: bool = False, seed: int = 0) -> dict[str, Any]:
-    """Measure everything; about a minute of one core.
+    """Measure everything; about a minute of one core, 15 seconds if quick.
 
     Args:
         say: Gets a line for each case, for people.
-        quick: A smaller mixture and fewer cases: the numbers are not the ones to quote.
+        quick: Fewer cases, of the same mixture: what is measured comes out the same.
         seed: Of the mixture and its latents.
 
     Returns:
@@ -37,9 +53,9 @@ def run(say: Say = lambda line: None, *, quick: bool = False, seed: int = 0) -> 
     import sfumato
     from sfumato.device import describe, pick_device
 
-    yard = Yard(seed, 32 if quick else SIZE, 8 if quick else COUNT)
+    yard = Yard(seed, SIZE, COUNT)
     rows: list[Row] = []
-    for table in (vp_rows, draw_rows, flow_rows, edm_rows, lattice_rows, order_rows, guard_rows, cost_rows):
+    for table in TABLES:
         before = time.perf_counter()
         rows.extend(table(yard, quick))
         say(f"{table.__name__.replace('_', ' ')}: {time.perf_counter() - before:.1f} s")
@@ -56,7 +72,7 @@ def run(say: Say = lambda line: None, *, quick: bool = False, seed: int = 0) -> 
 
 def as_text(document: dict[str, Any]) -> str:
     """The document for people."""
-    columns = ("method", "trip", "trip_f32", "latent", "std", "sample", "smoothed", "calls")
+    columns = ("method", "trip", "trip_median", "trip_f32", "latent", "std", "sample", "smoothed", "calls")
     parts = []
     for case in dict.fromkeys(row["case"] for row in document["rows"]):
         rows = [row for row in document["rows"] if row["case"] == case]
@@ -94,8 +110,9 @@ def _targets(rows: list[Row]) -> list[dict[str, Any]]:
     for gamma, bound in ((1.0, 0), (0.96, 6)):
         most = max(r["bits_50"] for r in trips if r["method"].endswith(f"gamma {gamma}"))
         asked.append((f"side bits an element, gamma {gamma}, N 50", most, "<=", bound))
-    missed = sum(row["faults"] - row["caught"] for row in rows if "faults" in row)
-    asked.append(("one-bit faults not caught", missed, "<=", 0))
+    for row in (row for row in rows if "faults" in row):
+        kind = "not refused" if row["case"] == REFUSED else "one bit changed, not caught"
+        asked.append((f"{kind}: {row['method']}", row["faults"] - row["caught"], "<=", 0))
     calls = found[log, "BDIA auto, lattice"]["calls"] - 50
     asked.append(("calls besides one a step", calls, "<=", 4))
     return [

@@ -1,4 +1,4 @@
-"""What is promised of BDIA itself: trips equal to the bit, second order, faults caught, and what a step costs."""
+"""What is promised of BDIA itself: trips equal to the bit, second order, and what a step costs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from sfumato_plugins.benches.inversion_yard import Counted, Row, Yard, rms
+from sfumato_plugins.benches.inversion_yard import Row, Yard, rms
 
 ROUND_TRIPS = (10, 20, 28, 50, 100)  # steps
 
@@ -76,57 +76,6 @@ def order_rows(yard: Yard, quick: bool) -> Iterator[Row]:
             errors.append(rms(latent(plan, sample(plan, mixture, noise)), clean))
         more = {"predicted": (1 - gamma) / (1 + gamma)} if isinstance(gamma, float) else {}
         yield fitted_row(f"BDIA {gamma}", errors, **more)
-
-
-def guard_rows(yard: Yard, quick: bool) -> Iterator[Row]:
-    """One bit changed, somewhere: in the pair a replay begins with, or in an answer of the network."""
-    from dataclasses import replace
-
-    import torch
-
-    from sfumato.diffusion.bdia import make_plan
-    from sfumato.diffusion.schedule import log_grid
-    from sfumato.diffusion.walk import LatentPair, invert, resample
-    from sfumato.errors import RequestError
-
-    plan, predictor = make_plan(log_grid(yard.table, 20), 1.0), yard.mixture("eps", "float32")
-    walk = invert(plan, predictor, yard.clean[:2].float())
-    tries = 50 if quick else 200
-    drawn = [int(x) for x in torch.randint(2**30, (3 * tries,), generator=yard.generator)]
-
-    def caught(predictor: Any, walk: Any) -> bool:
-        try:
-            return torch.equal(resample(plan, predictor, walk, verify=True).pair.cleaner, clean)
-        except RequestError:
-            return True
-
-    clean = resample(plan, predictor, walk).pair.cleaner
-    pairs = answers = 0
-    for which, bit, where in zip(drawn[::3], drawn[1::3], drawn[2::3]):
-        states = [walk.pair.noisier.clone(), walk.pair.cleaner.clone()]
-        states[which % 2].view(-1)[where % clean.numel()] ^= 1 << bit % 24
-        pairs += caught(predictor, replace(walk, pair=LatentPair(states[0], states[1], walk.pair.node)))
-        answers += caught(_Faulty(predictor, which % 19, where, bit % 31), walk)
-    case = "guards: one bit changed"
-    yield {"case": case, "method": "in the latent pair", "faults": tries, "caught": pairs}
-    yield {"case": case, "method": "in an answer: caught, or without effect", "faults": tries, "caught": answers}
-
-
-class _Faulty(Counted):
-    """A predictor one of whose answers has a bit changed."""
-
-    def __init__(self, predictor: Any, call: int, where: int, bit: int) -> None:
-        super().__init__(predictor)
-        self.call, self.where, self.bit = call, where, bit
-
-    def __call__(self, latent: Any, node: Any) -> Any:
-        import torch
-
-        out = super().__call__(latent, node)
-        if self.calls == self.call + 1:
-            out = out.clone()
-            out.view(torch.int32).view(-1)[self.where % out.numel()] ^= 1 << self.bit
-        return out
 
 
 def cost_rows(yard: Yard, quick: bool) -> Iterator[Row]:

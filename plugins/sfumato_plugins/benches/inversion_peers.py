@@ -40,13 +40,13 @@ def vp_rows(yard: Yard, quick: bool) -> Iterator[Row]:
             case = f"VP, {name}, N {steps}"
             grid = make(yard.table, steps)
             yield {"case": case, "method": "exact flow", "std": float(ends[1].std())}
-            for method, walkers in _vp_methods(grid).items():
-                yield measured(case, method, yard, "eps", ends, *walkers)
+            for method, walkers in vp_methods(grid).items():
+                yield measured(case, method, yard.asking("eps"), ends, *walkers)
     grid = spaced_grid(yard.table, 50)
     yield _single(yard, grid, ends)
 
 
-def _vp_methods(grid: Any) -> dict[str, tuple[Walker, Walker, Walker]]:
+def vp_methods(grid: Any) -> dict[str, tuple[Walker, Walker, Walker]]:
     from sfumato.diffusion import baselines as peer
     from sfumato.diffusion.bdia import make_plan
     from sfumato.diffusion.ddim import ddim_invert, ddim_sample, started
@@ -105,7 +105,7 @@ def draw_rows(yard: Yard, quick: bool) -> Iterator[Row]:
     for seed in range(1, draws + 1):
         other = Yard(seed, yard.size, yard.count)
         noise = reference(other.exact, other.clean, grid.nodes[0], grid.nodes[-1], 200)
-        for method, (go, _, down) in _vp_methods(grid).items():
+        for method, (go, _, down) in vp_methods(grid).items():
             if method in ("DDIM", "O-BELM", "BDIA 1.0", "BDIA 0.96", "BDIA optimal"):
                 found = first(go(other.mixture(), other.clean)), first(down(other.mixture(), noise))
                 errors.setdefault(method, []).append((each(found[0], noise), each(found[1], other.clean)))
@@ -133,12 +133,12 @@ def flow_rows(yard: Yard, quick: bool) -> Iterator[Row]:
             case, grid = f"flow, {name}, N {steps}", make(steps)
             up = [n.time for n in grid.nodes]
             euler: Any = _through(ddim_sample, grid)
-            yield measured(case, "Euler", yard, "flow", ends, _through(ddim_invert, grid), euler, euler)
+            yield measured(case, "Euler", yard.asking("flow"), ends, _through(ddim_invert, grid), euler, euler)
             for method, walk in (("midpoint", midpoint_walk), ("FireFlow-like", fireflow_walk)):
                 back = _through(walk, up[::-1])
-                yield measured(case, method, yard, "flow", ends, _through(walk, up), back, back)
+                yield measured(case, method, yard.asking("flow"), ends, _through(walk, up), back, back)
             plan = make_plan(grid, 1.0, level=None)
-            row = measured(case, "BDIA 1.0", yard, "flow", ends, *_bdia(plan))
+            row = measured(case, "BDIA 1.0", yard.asking("flow"), ends, *_bdia(plan))
             yield {**row, "smoothed": rms(smoothed(plan, mixture, sample(plan, mixture, yard.pure)), ends[0])}
 
 
@@ -192,5 +192,5 @@ def edm_rows(yard: Yard, quick: bool) -> Iterator[Row]:
             ),
         }
         for method, walkers in methods.items():
-            row = measured(case, method, yard, "x0", ends, *walkers)
+            row = measured(case, method, yard.asking("x0"), ends, *walkers)
             yield {**row, "latent": row["latent"] / 80, "std": row["std"] / 80}

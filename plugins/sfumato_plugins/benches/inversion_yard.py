@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Callable
 
 Row = dict[str, Any]
-Walker = Callable[[Any, Any], Any]  # (predictor, latents) -> latents, or a pair whose first they are
+Walker = Callable[[Any, Any], Any]  # (predictor, latents) -> latents, or a tuple whose first they are
+Asking = Callable[[str], "tuple[Any, Counted]"]
 
 
 class Yard:
@@ -34,6 +35,15 @@ class Yard:
         means, stds = (x.to(getattr(torch, dtype)) for x in (self.exact.means, self.exact.stds))
         return Mixture(means, stds, prediction, getattr(torch, rounded) if rounded else None)  # type: ignore[arg-type]
 
+    def asking(self, prediction: str) -> Asking:
+        """The mixture, counted, for `measured`."""
+
+        def make(dtype: str) -> tuple[Any, Counted]:
+            counted = Counted(self.mixture(prediction, dtype))
+            return counted, counted
+
+        return make
+
 
 def rms(a: Any, b: Any) -> float:
     return float((a - b).double().square().mean().sqrt())
@@ -44,25 +54,25 @@ def each(a: Any, b: Any) -> Any:
     return (a - b).double().square().mean(1).sqrt()
 
 
-def measured(
-    case: str, method: str, yard: Yard, prediction: str, ends: Any, go: Walker, back: Walker, down: Walker
-) -> Row:
+def measured(case: str, method: str, asking: Asking, ends: Any, go: Walker, back: Walker, down: Walker) -> Row:
     """One method: `go` inverts, `back` returns from what `go` gave, `down` samples from noise alone.
 
-    Each gives a latent, or a pair whose first is the latent.
+    Each gives a latent, or a tuple whose first is the latent.
+
+    asking: Makes, in "float64" or "float32", a predictor and the `Counted` in it.
+    ends: Clean latents, and the noise that they belong to.
     """
     clean, noise = ends
-    counted = Counted(yard.mixture(prediction))
-    there = go(counted, clean)
+    (large, counted), (small, _) = asking("float64"), asking("float32")
+    there = go(large, clean)
     calls = counted.calls
-    home = back(counted, there)
-    row = {"case": case, "method": method, "trip": rms(first(home), clean)}
-    small = yard.mixture(prediction, "float32")
+    home = first(back(large, there))
+    row = {"case": case, "method": method, "trip": rms(home, clean)}
     again = first(back(small, go(small, clean.float())))
-    row["trip_f32"] = float((again - clean.float()).abs().amax())
+    row |= {"trip_median": float(each(home, clean).median()), "trip_f32": float((again - clean.float()).abs().amax())}
     latents = first(there)
     row |= {"latent": rms(latents, noise), "std": float(latents.std())}
-    return {**row, "sample": rms(first(down(counted, noise)), clean), "calls": calls}
+    return {**row, "sample": rms(first(down(large, noise)), clean), "calls": calls}
 
 
 def first(found: Any) -> Any:
@@ -70,11 +80,11 @@ def first(found: Any) -> Any:
 
 
 class Counted:
-    """A predictor that counts its calls."""
+    """A predictor or denoiser that counts its calls."""
 
     def __init__(self, predictor: Any) -> None:
         self.predictor, self.calls, self.prediction = predictor, 0, predictor.prediction
 
-    def __call__(self, latent: Any, node: Any) -> Any:
+    def __call__(self, latent: Any, node: Any, *context: Any) -> Any:
         self.calls += 1
-        return self.predictor(latent, node)
+        return self.predictor(latent, node, *context)
