@@ -35,4 +35,5 @@ def frechet(a: Moments, b: Moments) -> float:
 
 def _root(covariance: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh((covariance + covariance.T) / 2)
-    return (vectors * values.clamp_min(0).sqrt()) @ vectors.T
+    root: Tensor = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
+    return root

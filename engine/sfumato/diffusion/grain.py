@@ -41,32 +41,45 @@ class Grain:
 def measure_grain(light: Tensor, where: Tensor) -> Grain:
     """The grain of a plate (3, H, W), scene-linear, taken where a mask (1, H, W) bool is True.
 
-    Differences between pixels one and two apart hold grain and edges; their medians hold grain alone, as long as edges
-    are the smaller half. How the two compare says how soft the grain is.
+    Second differences of neighbours and of every other pixel hold grain and edges, and no slopes; their medians hold
+    grain alone, as long as edges are the smaller half. How the two compare says how soft the grain is.
     """
     light = light.nan_to_num(0.0, 0.0, 0.0)
-    near, far = light[:, :, 1:-2] - light[:, :, 2:-1], light[:, :, 1:-2] - light[:, :, 3:]
-    mean = avg_pool2d(light.mean(0)[None, None], 5, 1, 2)[0, 0]
-    ok = (where[0, :, 1:-2] & where[0, :, 2:-1] & where[0, :, 3:]) if where.shape[2] > 3 else where[0, :, :0]
-    values = mean[:, 1:-2][ok]
+    if light.shape[2] < 5:
+        return _none(light)
+    middle = light[:, :, 2:-2]
+    near = light[:, :, 1:-3] - 2 * middle + light[:, :, 3:-1]
+    far = light[:, :, :-4] - 2 * middle + light[:, :, 4:]
+    mean = avg_pool2d(light.mean(0)[None, None], 5, 1, 2, count_include_pad=False)[0, 0, :, 2:-2]
+    ok = where[0, :, :-4] & where[0, :, 1:-3] & where[0, :, 2:-2] & where[0, :, 3:-1] & where[0, :, 4:]
+    values = mean[ok]
     if values.numel() < 50 * BINS:
-        return Grain(torch.linspace(0, 1, BINS), torch.zeros(3, BINS), 0.0)
+        return _none(light)
     edges = torch.quantile(values[:: max(1, values.numel() // 200_000)], torch.linspace(0, 1, BINS + 1))
     level, sigma, ratios = [], [], []
     for low, high in itertools.pairwise(edges):
-        inside = ok & (mean[:, 1:-2] >= low) & (mean[:, 1:-2] <= high)
-        level.append(mean[:, 1:-2][inside].mean())
+        inside = ok & (mean >= low) & (mean <= high)
+        level.append(mean[inside].mean())
         d1, d2 = (_NORMAL * d[:, inside].abs().median(1).values for d in (near, far))
         ratios.append(float((d1.square().sum() / d2.square().sum().clamp_min(1e-20)).clamp(0, 1)))
         sigma.append(d2)
     soft = _softness(sorted(ratios)[BINS // 2])
-    apart = 1 - soft * soft / (1 + 2 * soft * soft)  # 1 - correlation two pixels apart
-    return Grain(torch.stack(level), torch.stack(sigma, 1) / (2 * apart) ** 0.5, soft)
+    return Grain(torch.stack(level), torch.stack(sigma, 1) / _powers(torch.tensor(soft))[1] ** 0.5, soft)
+
+
+def _none(light: Tensor) -> Grain:
+    return Grain(torch.linspace(0, 1, BINS), light.new_zeros(3, BINS), 0.0)
+
+
+def _powers(soft: Tensor) -> tuple[Tensor, Tensor]:
+    """Power of the two second differences of grain of power 1, 6 - 8 r_k + 2 r_2k with r its correlation k apart."""
+    total = 1 + 2 * soft.square()
+    one, two = 2 * soft / total, soft.square() / total
+    return 6 - 8 * one + 2 * two, 6 - 8 * two
 
 
 def _softness(ratio: float) -> float:
-    """The a of a kernel (a, 1, a) whose noise has this variance ratio of differences one and two pixels apart."""
+    """The a of a kernel (a, 1, a) whose noise has this ratio of the near difference's power to the far one's."""
     choices = torch.linspace(0, 0.5, 51)
-    total = 1 + 2 * choices.square()
-    ratios = (1 - 2 * choices / total) / (1 - choices.square() / total)
-    return float(choices[(ratios - ratio).abs().argmin()])
+    near, far = _powers(choices)
+    return float(choices[(near / far - ratio).abs().argmin()])

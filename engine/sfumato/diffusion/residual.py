@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, max_pool2d
 
-from sfumato.diffusion.display import to_light
+from sfumato.diffusion.display import CEILING, to_light
 from sfumato.diffusion.grain import measure_grain
 from sfumato.diffusion.window import View
 from sfumato.plate import fill_holes
@@ -75,7 +75,7 @@ def lay(
     delta = torch.zeros_like(plate)
     if not torch.equal(recon, edit) and bool((let > 0).any()):
         difference = view.grow(to_light(edit) - to_light(recon))
-        gone = (1 - keep_detail) * view.grow(changed(recon, edit), smooth=False)
+        gone = (1 - keep_detail) * _gone(part, changed(recon, edit), view)
         if bool((gone > 0).any()):
             carried = view.grow(to_light(recon))
             filled = fill_holes(part, holes)
@@ -87,6 +87,17 @@ def lay(
         delta[:, rows, columns] = (let[:, rows, columns] * difference).masked_fill(holes, 0.0)
     pixels = torch.where(delta == 0, plate, plate + delta)
     return Laid(pixels, delta, let)
+
+
+def _gone(part: Tensor, change: Tensor, view: View) -> Tensor:
+    """(1, height, width) 0..1, where the plate's detail is of something that is there no longer.
+
+    A highlight is so much brighter than white that a few hundredths of it, left at its rim, would still be a ring: it
+    goes with the next two of the model's pixels.
+    """
+    wide = max_pool2d(change, 5, 1, 2)
+    bright = part.nan_to_num(0.0).amax(0, keepdim=True) > CEILING
+    return torch.where(bright, view.grow(wide, smooth=False), view.grow(change, smooth=False))
 
 
 def _mask(plate: Tensor, recon: Tensor, edit: Tensor, view: View, mask: Tensor | None, automatic: bool) -> Tensor:
