@@ -12,7 +12,8 @@ from sfumato.diffusion.schedule import Node
 from sfumato.models.edm import Size, make_network
 from sfumato.models.edm_features import CifarResnet
 from sfumato_plugins.benches import edm
-from sfumato_plugins.benches.edm_samples import CHUNK, Shelf, start
+from sfumato_plugins.benches.edm_measure import interval
+from sfumato_plugins.benches.edm_samples import BEST, CHUNK, Shelf, methods, start
 from sfumato_plugins.cli import main
 
 
@@ -29,13 +30,13 @@ def test_no_method_makes_more_calls_than_edm_and_each_as_many_as_it_says(calls: 
             return mixture(latent, node)
 
     found = {}
-    for method in edm.methods(calls):
+    for method in methods(calls):
         counted = Counted()
         method.draw(counted, noise)
         found[method.name] = counted.calls
         assert counted.calls == method.calls
     assert set(found.values()) <= {calls, calls - 1}
-    assert found[edm.BEST] == found["EDM, Heun"] == found["EDM, Euler"] == calls
+    assert found[BEST] == found["EDM, Heun"] == found["EDM, Euler"] == calls
 
 
 def test_noise_is_the_same_for_every_method_and_another_for_every_seed_and_chunk() -> None:
@@ -51,7 +52,7 @@ def test_pictures_are_kept_and_a_second_run_draws_none(tmp_path: Path) -> None:
     network = make_network(Size(patch=16, width=8, depth=1, heads=1, hidden=8), torch.Generator().manual_seed(0))
     said: list[str] = []
     shelf = Shelf(tmp_path, network.requires_grad_(False), CifarResnet(1).eval(), "none", said.append)
-    method = edm.methods(5)[0]
+    method = methods(5)[0]
     first = shelf.described(method, 0, CHUNK)
     assert first.shape == (CHUNK, 64)
     assert len(said) == 1
@@ -62,11 +63,11 @@ def test_pictures_are_kept_and_a_second_run_draws_none(tmp_path: Path) -> None:
 
 
 def test_an_interval_is_students() -> None:
-    found = edm.interval("x", [1.0, 2.0, 3.0])
+    found = interval("x", [1.0, 2.0, 3.0])
     assert found["x"] == 2.0
     assert found["high"] - 2.0 == pytest.approx(4.302653 / 3**0.5, rel=1e-6)
     assert found["low"] + found["high"] == pytest.approx(4.0)
-    assert edm.interval("x", [5.0]) == {"x": 5.0, "low": None, "high": None}
+    assert interval("x", [5.0]) == {"x": 5.0, "low": None, "high": None}
 
 
 def test_a_folder_without_weights_is_refused_with_a_sentence(
@@ -81,5 +82,5 @@ def test_the_short_bench_ends_with_one_document(data: Path, tmp_path: Path, caps
     assert main(["bench", "edm", "--data", str(data), "--work", str(tmp_path), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert set(document) >= {"bench", "version", "device", "rows", "means", "differences", "targets"}
-    assert {row["method"] for row in document["rows"]} >= {edm.BEST, "EDM, Heun", "the test split"}
+    assert {row["method"] for row in document["rows"]} >= {BEST, "EDM, Heun", "the test split"}
     assert all(row["frechet"] > 0 for row in document["rows"])

@@ -101,13 +101,15 @@ class _Block(nn.Module):
         shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = (changes + self.changes).chunk(6, -1)
         x = x + gate_a[:, None] * self.attended(_modulated(x, shift_a, scale_a))
         gate, value = self.widened(_modulated(x, shift_m, scale_m)).chunk(2, -1)
-        return x + gate_m[:, None] * self.narrowed(nn.functional.silu(gate) * value)
+        narrowed: Tensor = self.narrowed(nn.functional.silu(gate) * value)
+        return x + gate_m[:, None] * narrowed
 
     def attended(self, x: Tensor) -> Tensor:
         batch, tokens, width = x.shape
         q, k, v = self.mixed(x).view(batch, tokens, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # each (B, H, T, C / H)
         weights = (q * (width / self.heads) ** -0.5) @ k.transpose(-1, -2)
-        return self.merged((weights.softmax(-1) @ v).transpose(1, 2).reshape(batch, tokens, width))
+        merged: Tensor = self.merged((weights.softmax(-1) @ v).transpose(1, 2).reshape(batch, tokens, width))
+        return merged
 
 
 def make_network(size: Size, generator: torch.Generator) -> Transformer:
@@ -130,7 +132,7 @@ def denoise(network: nn.Module, z: Tensor, sigma: Tensor, label: Tensor) -> Tens
         (B, 3, H, W), dtype of z.
     """
     c = Preconditioning.at(sigma)
-    answer = network(c.into[:, None, None, None] * z, c.noise, label)
+    answer: Tensor = network(c.into[:, None, None, None] * z, c.noise, label)
     return c.skip[:, None, None, None] * z + c.out[:, None, None, None] * answer.to(z.dtype)
 
 
@@ -176,4 +178,4 @@ def _patches(z: Tensor, patch: int) -> Tensor:
 
 def _pictures(tokens: Tensor, patch: int) -> Tensor:
     side = math.isqrt(tokens.shape[1])
-    return nn.functional.pixel_shuffle(tokens.transpose(1, 2).unflatten(2, (side, side)), patch)
+    return nn.functional.pixel_shuffle(tokens.transpose(1, 2).reshape(len(tokens), -1, side, side), patch)

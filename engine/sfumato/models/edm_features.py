@@ -37,10 +37,11 @@ class CifarResnet(nn.Module):
     def forward(self, pictures: Tensor) -> Tensor:
         """See the class."""
         x = (pictures.to(torch.float32) / 255 - self.mean) / self.deviation
-        x = self.bn1(self.conv1(x)).relu()
+        x = self.bn1(self.conv1(x.contiguous(memory_format=torch.channels_last))).relu()  # a third faster on the CPU
         for stage in self.stages:
             x = stage(x)
-        return x.mean((2, 3))
+        features: Tensor = x.mean((2, 3))
+        return features
 
     def classify(self, pictures: Tensor) -> Tensor:
         """Pictures (B, 3, 32, 32) uint8 -> scores (B, 10)."""
@@ -58,7 +59,8 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         around = nn.functional.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.more, self.more))
-        return (self.bn2(self.conv2(self.bn1(self.conv1(x)).relu())) + around).relu()
+        change: Tensor = self.bn2(self.conv2(self.bn1(self.conv1(x)).relu()))
+        return (change + around).relu()
 
 
 def load_features(path: str | Path) -> CifarResnet:
@@ -79,7 +81,7 @@ def load_features(path: str | Path) -> CifarResnet:
         raise InputError(
             f"{path} is no CIFAR-10 residual network: {error}", "see ../data/weights/cifar_resnet"
         ) from error
-    return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # a third faster on the CPU
+    return network.eval().requires_grad_(False)
 
 
 def _renamed(name: str) -> str:

@@ -84,7 +84,7 @@ def _decoded(path: Path, name: str) -> Any:
 
     picture = OpenImageIO.ImageInput.open(str(path))
     pixels = picture.read_image(OpenImageIO.UINT8) if picture else None
-    if pixels is None or pixels.shape != (SIDE, SIDE, 3):
+    if picture is None or pixels is None or pixels.shape != (SIDE, SIDE, 3):
         raise InputError(f"{name} is no JPEG of {SIDE} x {SIDE} pixels", "copy the archive again")
     picture.close()
     return pixels

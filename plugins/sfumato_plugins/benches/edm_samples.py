@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pathlib
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any, Callable, Literal
 
 Path = pathlib.Path
 Say = Callable[[str], None]
+Way = Literal["euler", "heun"]
 CHUNK = 250  # pictures in a file
 SIGMA_MAX = 80.0
 
@@ -44,22 +45,14 @@ def edm_euler(calls: int) -> Method:
     return Method("EDM, Euler", calls, lambda predictor, noise: euler_sample(predictor, grid, noise))
 
 
-def bdia(calls: int, gamma: float | str, down: str = "euler", up: str = "euler") -> Method:
+def bdia(calls: int, gamma: float | str, down: Way = "euler", up: Way = "euler") -> Method:
     """BDIA-EDM on as many levels as the calls pay for, never more calls than asked."""
     from sfumato.diffusion.bdia import make_plan
     from sfumato.diffusion.edm import bdia_calls, bdia_sample
     from sfumato.diffusion.schedule import edm_grid
 
     def plan(steps: int) -> Any:
-        return make_plan(
-            edm_grid(steps),
-            gamma,
-            level=None,
-            inverting=False,
-            start="euler",
-            down=down,
-            up=up,  # type: ignore[arg-type]
-        )
+        return make_plan(edm_grid(steps), gamma, level=None, inverting=False, start="euler", down=down, up=up)
 
     steps = 3
     while bdia_calls(plan(steps + 1)) <= calls:
@@ -68,6 +61,21 @@ def bdia(calls: int, gamma: float | str, down: str = "euler", up: str = "euler")
     ways = {"euler": "Euler", "heun": "Heun"}
     name = f"BDIA-EDM, gamma {gamma}, {ways[down]}/{ways[up]}"
     return Method(name, bdia_calls(chosen), lambda predictor, noise: bdia_sample(chosen, predictor, noise)[0])
+
+
+def methods(calls: int) -> list[Method]:
+    """What is compared at so many calls, an odd number."""
+    return [
+        edm_heun(calls),
+        edm_euler(calls),
+        bdia(calls, "optimal"),
+        bdia(calls, 0.4 if calls < 25 else 0.7),  # the best constant on a mixture of Gaussians
+        bdia(calls, 0.1, down="heun"),  # the paper's increments; more gamma is worse there
+    ]
+
+
+BEST = "BDIA-EDM, gamma optimal, Euler/Euler"
+"""Which of ours is held against EDM."""
 
 
 def start(seed: int, chunk: int) -> tuple[Any, Any]:
