@@ -121,7 +121,7 @@ def test_a_weight_that_is_missing_is_named(folder):
     weights = load_file(folder / UNET)
     del weights["conv_in.weight"]
     save_file(weights, folder / UNET, metadata={"format": "pt"})
-    refused(folder, "lacks 1 of its weights", "conv_in.weight")
+    refused(folder, "the unet of", "lacks 1 of its weights", "conv_in.weight")
 
 
 @pytest.mark.parametrize(("part", "name"), [("unet", UNET), ("text_encoder", "text_encoder/model.safetensors")])
@@ -130,7 +130,7 @@ def test_weights_of_another_shape(part, name, folder):
     widest = max(weights, key=lambda key: weights[key].numel())
     weights[widest] = weights[widest][1:].clone()
     save_file(weights, folder / name, metadata={"format": "pt"})
-    refused(folder, f"the {part} of", "do not fit")
+    refused(folder, f"the {part} of", widest.partition(".")[2], "shape")
 
 
 def test_a_shard_that_is_missing_is_named(folder):
@@ -210,6 +210,52 @@ def test_weights_in_several_files_and_in_half_precision_are_the_same_model(folde
         assert all(
             torch.equal(a, b) for a, b in zip(other.network.parameters(), plain.network.parameters(), strict=True)
         )
+
+
+def test_weights_under_the_names_that_published_folders_give_them_are_the_same_model(tiny_folder, tmp_path):
+    """CLIP's with a prefix and a buffer, the autoencoder's attention before 2023, T5's words twice."""
+    folder = shutil.copytree(tiny_folder("flux"), tmp_path / "old")
+    before = load_model(folder)
+    clip, vae, t5 = (
+        folder / part / f"{stem}.safetensors"
+        for part, stem in (
+            ("text_encoder", "model"),
+            ("vae", "diffusion_pytorch_model"),
+            ("text_encoder_2", "model"),
+        )
+    )
+    old = {f"text_model.{k}": v for k, v in load_file(clip).items()}
+    save_file(old | {"text_model.embeddings.position_ids": torch.arange(77)[None]}, clip, metadata={"format": "pt"})
+    names = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+    old = load_file(vae)
+    for new, name in names.items():
+        old = {k.replace(f".{new}.", f".{name}."): v for k, v in old.items()}
+    save_file(old, vae, metadata={"format": "pt"})
+    old = load_file(t5)
+    save_file(old | {"encoder.embed_tokens.weight": old["shared.weight"].clone()}, t5, metadata={"format": "pt"})
+    after = load_model(folder)
+    picture = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(
+        before.codec.decode(before.codec.encode(picture)), after.codec.decode(after.codec.encode(picture))
+    )
+    for a, b in zip(before.embedder(["a red ball"]), after.embedder(["a red ball"]), strict=True):
+        assert (a is None and b is None) or torch.equal(a, b)
+
+
+def test_an_index_of_shards_that_names_none(folder):
+    split(folder)
+    edit(folder / "unet/diffusion_pytorch_model.safetensors.index.json", weight_map={})
+    refused(folder, "names no files")
+
+
+def test_betas_that_make_no_schedule(folder):
+    edit(folder / "scheduler/scheduler_config.json", beta_schedule="wavy")
+    refused(folder, "betas make no schedule", "wavy")
+
+
+def test_a_tokenizer_that_would_be_chosen_by_code(folder):
+    edit(folder / "model_index.json", tokenizer=["transformers", "AutoTokenizer"])
+    refused(folder, "has no tokenizer")
 
 
 def split(folder):

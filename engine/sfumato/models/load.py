@@ -10,7 +10,8 @@ from sfumato.diffusion.protocols import Prediction
 from sfumato.errors import RequestError
 from sfumato.models.flux import flux
 from sfumato.models.load_about import read_digest, read_licence
-from sfumato.models.load_folder import Folder, offline, open_folder, weight_files
+from sfumato.models.load_files import weight_files
+from sfumato.models.load_folder import KNOWN, Folder, offline, open_folder
 from sfumato.models.load_levels import read_levels
 from sfumato.models.load_parts import Parts
 from sfumato.models.model import Model
@@ -71,6 +72,7 @@ def load_model(
     Raises:
         RequestError: no such folder; another architecture; a part, its weights or its tokenizer missing or damaged;
             weights only in pickles; code in the folder.
+        MemoryLimitError: there is no room for it.
     """
     with offline():
         folder = open_folder(folder_path(where), torch.device(device), dtype)
@@ -106,6 +108,6 @@ def _maker(folder: Folder) -> Callable[[Folder, Prediction], Parts]:
         raise RequestError(
             f"{folder.path} is a {folder.index.get('_class_name')} with {network or 'no denoising network'}, "
             "an architecture sfumato does not know",
-            "take Stable Diffusion 1, 2, XL or 3, Flux or PixArt",
+            KNOWN,
         )
     return sdxl if found is unet and folder.kind("text_encoder_2") else found

@@ -1,18 +1,18 @@
 """A model's folder in the diffusers layout: its parts, read from the disk and from nowhere else, and never run."""
 
 import contextlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
-from sfumato.errors import RequestError
+from sfumato.errors import MemoryLimitError, RequestError
+from sfumato.models.load_files import first_line, read_json, variant, weight_files
 
-_STEMS = {"diffusers": "diffusion_pytorch_model", "transformers": "model"}
+KNOWN = "take Stable Diffusion 1, 2, XL or 3, Flux or PixArt"
 _LAYOUT = "give a folder in the diffusers layout: model_index.json beside a folder for each part"
 
 
@@ -37,7 +37,7 @@ class Folder:
 
     def config(self, part: str) -> dict[str, Any]:
         """A part's configuration. Raises RequestError where it is missing or broken."""
-        return _json(self.path / part / ("scheduler_config.json" if part == "scheduler" else "config.json"))
+        return read_json(self.path / part / ("scheduler_config.json" if part == "scheduler" else "config.json"))
 
     def network(self, part: str, *kinds: str, dtype: torch.dtype | None = None) -> Any:
         """A part's network, weights and all, at rest: it learns nothing and drops nothing out.
@@ -49,42 +49,45 @@ class Folder:
 
         Raises:
             RequestError: another class, or weights that are missing, cut short, of another shape or only in pickles.
+            MemoryLimitError: there is no room for it.
         """
         library = self._library(part, kinds)
-        files = weight_files(self.path, part)
-        options: dict[str, Any] = {"variant": _variant(files[0].name)}
-        options["torch_dtype" if library.__name__ == "diffusers" else "dtype"] = dtype or self.dtype
-        try:
-            network, found = getattr(library, self.kind(part) or "").from_pretrained(
-                self.path / part, local_files_only=True, use_safetensors=True, output_loading_info=True, **options
+        ours = library.__name__ == "diffusers"
+        options: dict[str, Any] = {"torch_dtype" if ours else "dtype": dtype or self.dtype}
+        if not ours:
+            options["ignore_mismatched_sizes"] = True  # so that it names them; diffusers does either way
+        with self._reading(part):
+            network, found = getattr(library, str(self.kind(part))).from_pretrained(
+                self.path / part,
+                local_files_only=True,
+                use_safetensors=True,
+                output_loading_info=True,
+                variant=variant(weight_files(self.path, part)[0]),
+                **options,
             )
-        except torch.OutOfMemoryError:
-            raise
-        except (ValueError, OSError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            raise RequestError(
-                f"the {part} of {self.path} cannot be loaded: {_first_line(error)}",
-                "its weights do not fit its config.json: copy the model again",
-            ) from error
-        if found["missing_keys"]:
-            names = sorted(found["missing_keys"])
-            raise RequestError(
-                f"the {part} of {self.path} lacks {len(names)} of its weights, the first {names[0]}",
-                "copy the model again",
-            )
-        return network.to(self.device).eval().requires_grad_(False)
+        wrong = [key[0] if isinstance(key, tuple) else key for key in found["mismatched_keys"]]
+        for keys, what in ((found["missing_keys"], "lacks"), (wrong, "has, in another shape than its config.json,")):
+            if keys:
+                raise RequestError(
+                    f"the {part} of {self.path} {what} {len(keys)} of its weights, the first {min(keys)}",
+                    "copy the model again",
+                )
+        with self._reading(part):
+            return network.to(self.device).eval().requires_grad_(False)
 
     def tokenizer(self, part: str) -> Any:
         """A part's tokenizer. Raises RequestError where it is missing, broken or tells no offsets."""
         import transformers
 
-        kind = getattr(transformers, self.kind(part) or "", None)
-        if kind is None or not (self.path / part).is_dir() or not hasattr(kind, "from_pretrained"):
+        kind: Any = getattr(transformers, self.kind(part) or "", None)
+        known = isinstance(kind, type) and issubclass(kind, transformers.PreTrainedTokenizerBase)
+        if not known or not (self.path / part).is_dir():
             raise RequestError(f"{self.path} has no {part}, so prompts cannot be read", "copy the whole model")
         try:
             found = kind.from_pretrained(self.path / part, local_files_only=True)
         except Exception as error:  # what a broken file raises here is not written down anywhere
             raise RequestError(
-                f"the {part} of {self.path} cannot be loaded: {_first_line(error)}", "copy the model again"
+                f"the {part} of {self.path} cannot be loaded: {first_line(error)}", "copy the model again"
             ) from error
         if not found.is_fast:
             raise RequestError(
@@ -92,6 +95,21 @@ class Folder:
                 "save it with its tokenizer.json",
             )
         return found
+
+    @contextlib.contextmanager
+    def _reading(self, part: str) -> Iterator[None]:
+        try:
+            yield
+        except (ValueError, OSError, KeyError, TypeError, RuntimeError, ImportError, SafetensorError) as error:
+            if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
+                raise MemoryLimitError(
+                    f"the {part} of {self.path} does not fit into the memory of {self.device}",
+                    "load it in half precision, or take a smaller model",
+                ) from error
+            raise RequestError(
+                f"the {part} of {self.path} cannot be loaded: {first_line(error)}",
+                "its weights should fit its config.json, and not be quantised: copy the model again",
+            ) from error
 
     def _library(self, part: str, kinds: tuple[str, ...]) -> Any:
         import diffusers
@@ -101,13 +119,13 @@ class Folder:
             found = self.kind(part) or "nothing"
             raise RequestError(
                 f"the {part} of {self.path} is {found}, where a {' or '.join(kinds)} was expected",
-                "choose a model of another kind; see --help for those that can be loaded",
+                KNOWN,
             )
         library = {"diffusers": diffusers, "transformers": transformers}.get(self.index[part][0])
         if library is None:
             raise RequestError(
                 f"the {part} of {self.path} comes from {self.index[part][0]}, code that sfumato does not have",
-                "choose a model made of diffusers' and transformers' own parts",
+                KNOWN,
             )
         return library
 
@@ -128,70 +146,9 @@ def open_folder(path: Path, device: torch.device, dtype: torch.dtype) -> Folder:
     if code:
         raise RequestError(
             f"{path} holds code ({code[0]}), and sfumato runs none that comes with a model",
-            "choose a model of an architecture that diffusers knows by itself",
+            KNOWN,
         )
-    return Folder(path, _json(path / "model_index.json"), device, dtype)
-
-
-def weight_files(path: Path, part: str) -> list[Path]:
-    """The safetensors files of a part's network, whole; the plain ones before a variant such as fp16.
-
-    Raises:
-        RequestError: there are none, one of several is missing, or one is cut short.
-    """
-    folder = path / part
-    for stem in _STEMS.values():
-        indices = sorted(folder.glob(f"{stem}.safetensors.index*.json"), key=lambda p: (len(p.name), p.name))
-        single = sorted(folder.glob(f"{stem}*.safetensors"), key=lambda p: (len(p.name), p.name))
-        single = [p for p in single if "-of-" not in p.name]
-        if single and not (indices and _variant(indices[0].name) is None and _variant(single[0].name)):
-            return _whole(single[:1])
-        if indices:
-            return _whole(sorted({folder / name for name in _json(indices[0])["weight_map"].values()}))
-    others = sorted(p.name for p in folder.glob("*") if p.suffix in (".bin", ".pt", ".pth", ".ckpt"))
-    if others:
-        raise RequestError(
-            f"the {part} of {path} has its weights only as {others[0]}, a pickle, which can run anything when opened",
-            "get the model's safetensors files, or have somebody you trust save it as safetensors",
-        )
-    raise RequestError(f"the {part} of {path} has no weights", "copy the whole model, safetensors files included")
-
-
-def _whole(files: list[Path]) -> list[Path]:
-    for file in files:
-        if not file.is_file():
-            raise RequestError(f"the weights {file} are missing", "copy the whole model")
-        try:
-            with safe_open(file, "pt"):
-                pass
-        except (SafetensorError, OSError) as error:
-            raise RequestError(
-                f"the weights {file} are damaged or cut short: {_first_line(error)}", "copy the file again"
-            ) from error
-    return files
-
-
-def _variant(name: str) -> str | None:
-    """A file's variant: fp16 of model.fp16.safetensors and of model.safetensors.index.fp16.json."""
-    known = {"safetensors", "index", "json"}
-    found = [part for part in name.split(".")[1:] if part not in known]
-    return found[0] if found else None
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RequestError(f"cannot read {path}: {error.strerror}", "copy the whole model") from error
-    except ValueError as error:
-        raise RequestError(f"{path} is damaged: it is not JSON", "copy the model again") from error
-    if not isinstance(found, dict):
-        raise RequestError(f"{path} is damaged: it should hold names and values", "copy the model again")
-    return found
-
-
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return Folder(path, read_json(path / "model_index.json"), device, dtype)
 
 
 @contextlib.contextmanager

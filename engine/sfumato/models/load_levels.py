@@ -38,7 +38,10 @@ def _table(config: Mapping[str, Any]) -> Table:
     from diffusers import DDPMScheduler
 
     asked = {k: v for k, v in config.items() if k in _BETAS}
-    power = [float(p) for p in DDPMScheduler(**asked).alphas_cumprod.double()]
+    try:
+        power = [float(p) for p in DDPMScheduler(**asked).alphas_cumprod.double()]
+    except (NotImplementedError, TypeError, ValueError) as error:
+        raise RequestError(f"the scheduler's betas make no schedule: {asked}", "copy the model again") from error
     return Table(tuple(p for p in power if p >= FAINTEST**2))
 
 

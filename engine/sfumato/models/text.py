@@ -61,7 +61,7 @@ class Slots:
 
 
 class Worded(ABC):
-    """An embedder's answers, for whoever says what one prompt becomes, and in which slots its words stand."""
+    """An embedder by what it makes of one prompt, and by the slots in which the prompt's words stand."""
 
     @property
     @abstractmethod
