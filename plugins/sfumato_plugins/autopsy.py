@@ -6,7 +6,7 @@ import re
 import signal
 from typing import NamedTuple
 
-from sfumato_plugins.logs import tail
+from sfumato_plugins.logs import of_this_job, tail
 
 AGAIN = "run again: finished frames are kept"
 WHICH = "is it the Python that sfumato was installed in? Name it with SFUMATO_PYTHON"
@@ -46,7 +46,7 @@ def cause(code: int, greeted: bool, python: str, log: str) -> Death:
     said = tail(log)
     if not greeted:
         return _never_began(code, python, said)
-    if _out_of_memory(said):
+    if _out_of_memory(of_this_job(said)):
         hint = f"close other programs, crop the plate, or use the quality preview; {AGAIN}"
         return Death("memory", "the engine ran out of memory and ended", hint)
     if code == -getattr(signal, "SIGKILL", 9):

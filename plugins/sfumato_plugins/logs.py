@@ -14,6 +14,7 @@ from collections.abc import Mapping
 KEPT = 20  # logs in the folder
 LIMIT = 4 << 20  # bytes of a log; then its head is dropped
 TAIL = 256 << 10  # bytes that stay
+JOB = "--- job "  # begins the lines that an engine writes where a job begins and where it is over
 
 
 def log_folder(environ: Mapping[str, str] = os.environ) -> str:
@@ -85,6 +86,12 @@ def tail(path: str, size: int = 4096) -> str:
             return file.read().decode("utf-8", "replace")
     except OSError:
         return ""
+
+
+def of_this_job(said: str) -> str:
+    """What was logged since the last job began; nothing if it is over, all where no job is spoken of."""
+    *_, last = f"\n{said}".split(f"\n{JOB}")
+    return last
 
 
 def trim(path: str) -> None:

@@ -17,7 +17,7 @@ import traceback
 from types import FrameType
 from typing import Any, BinaryIO
 
-from sfumato_plugins import gpu, wire
+from sfumato_plugins import gpu, logs, wire
 from sfumato_plugins.failure import failure
 from sfumato_plugins.pipes import take_pipes
 from sfumato_plugins.request import Compute, Request, Talker, computing
@@ -172,6 +172,7 @@ class Worker:
             return self._leaving
 
     def _do(self, request: Request, talker: Talker) -> None:
+        print(f"{logs.JOB}{talker.id} begins", file=sys.stderr, flush=True)  # for autopsy.py
         try:
             talker.pause()
             done = self._compute(request, talker)
@@ -181,6 +182,7 @@ class Worker:
         except BaseException as error:
             self._jobs.pop(talker.id, None)
             self._failed(talker.id, error)
+        print(f"{logs.JOB}{talker.id} is over", file=sys.stderr, flush=True)
 
     def _failed(self, id: str, error: BaseException) -> None:
         found = failure(error)

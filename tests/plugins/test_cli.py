@@ -176,16 +176,6 @@ def test_where_names_the_folder_or_says_there_is_none(command_line):
     assert command_line("where", "blender").returncode == 2
 
 
-def test_where_says_so_if_it_cannot_leave_its_note(command_line, tmp_path):
-    (tmp_path / "config").write_text("a file where the folder should be")
-    done = command_line("where", "nuke", env={"XDG_CONFIG_HOME": str(tmp_path / "config")})
-    if "no folder for nuke" not in done.stderr:
-        assert done.returncode == 0
-        assert done.stdout.count("\n") == 1  # a shell puts it into NUKE_PATH
-        assert f"{tmp_path / 'config' / 'sfumato' / 'engine.json'} cannot be written" in done.stderr
-        assert f"SFUMATO_PYTHON={sys.executable}" in done.stderr
-
-
 def test_threads_and_memory_are_set_unless_the_user_has(monkeypatch):
     from sfumato_plugins.runtime import OFFLINE, prepare_process
 

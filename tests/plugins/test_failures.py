@@ -61,6 +61,15 @@ def test_what_a_job_does_wrong_does_not_end_the_engine(open_engine, heard, do):
     assert engine.alive
 
 
+def test_a_job_that_ran_out_of_memory_is_not_what_a_later_one_dies_of(open_engine, heard):
+    engine = open_engine()
+    engine.run(standing.job("memory"))
+    told = heard(engine)
+    assert told.until("failed")["kind"] == "memory"
+    killed = told.until("failed", id=engine.run(standing.job("kill")))
+    is_for_an_artist(killed, *SAYS["kill"])
+
+
 def test_the_traceback_of_a_bug_is_in_the_log(open_engine, heard):
     engine = open_engine()
     engine.run(standing.job("exception"))
@@ -214,7 +223,7 @@ def test_a_log_on_a_full_disk_is_no_reason_to_stop(open_engine, heard, disk):
 
 
 def test_a_file_that_outgrows_the_users_limit_is_told(open_engine, heard, tiny, tmp_path):
-    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))"
+    limit = "sys.dont_write_bytecode = True; import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))"
     python = standing.python_that(
         str(tmp_path), "import sys; from sfumato_plugins import cli; sys.exit(cli.main(sys.argv[3:]))", limit
     )

@@ -106,7 +106,9 @@ def test_where_works_for_a_user_who_cannot_write_anything(places):
     (folder / "file").write_text("a file where a folder should be")
     environ["XDG_CONFIG_HOME"] = str(folder / "file")
     done = where("nuke", environ)
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"{ROOT / 'nuke'}\n", "")
+    assert (done.returncode, done.stdout) == (0, f"{ROOT / 'nuke'}\n")
+    assert done.stderr.startswith(f"note: {folder / 'file' / 'sfumato' / 'engine.json'} cannot be written")
+    assert f"SFUMATO_PYTHON={sys.executable}" in done.stderr
 
 
 def test_two_versions_side_by_side_each_find_their_own_python(places, monkeypatch):
@@ -456,6 +458,20 @@ def test_every_end_has_a_sentence(tmp_path, code, said, kind, sentence):
     assert death.kind == kind
     assert sentence in death.sentence
     assert death.hint
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("--- job 1 begins\nMemoryError\n--- job 1 is over\n--- job 2 begins\nsome warning\n", "engine"),
+        ("--- job 1 begins\nMemoryError\n--- job 1 is over\n", "engine"),
+        ("--- job 1 begins\nfine\n--- job 1 is over\n--- job 2 begins\nMemoryError\n", "memory"),
+        ("out of memory, and the log's head was cut off\n", "memory"),
+    ],
+)
+def test_only_what_was_logged_since_the_job_began_is_its_cause_of_death(tmp_path, said, kind):
+    (tmp_path / "log").write_text(said)
+    assert cause(-9, True, "/x/python", str(tmp_path / "log")).kind == kind
 
 
 def test_importing_the_host_side_loads_nothing_compiled_but_pythons_own():
