@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Callable
 
 from sfumato_plugins.errors import wrong
-from sfumato_plugins.lease import Client, Lease, folder_for_leases
+from sfumato_plugins.lease import Client, Lease, NoLocks, folder_for_leases, locking
 from sfumato_plugins.settings import load_settings
 from sfumato_plugins.waiting import make_way, wait_for
 
@@ -127,8 +127,10 @@ def hold(gpus: Sequence[str], client: Client, say: Say, pause: Pause, environ: M
             _held.give_back()
         _held = None
         try:
-            _held = wait_for(gpus, client, folder_for_leases(environ), say, pause)
-        except OSError as error:
+            with locking():
+                folder = folder_for_leases(environ)
+            _held = wait_for(gpus, client, folder, say, pause)
+        except NoLocks as error:
             say(f"the GPU cannot be kept from others: {error}; going on all the same")
             return gpus[0]
     _held.tell(busy=True)

@@ -16,11 +16,24 @@ import os
 import re
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sfumato_plugins.shared_lock import FLAGS, discard, lock, open_shared, read, write
+
+
+class NoLocks(OSError):  # noqa: N818  (what there is not)
+    """The folder of leases cannot be used."""
+
+
+@contextlib.contextmanager
+def locking() -> Iterator[None]:
+    """Around what touches the leases' files, so that their errors are not taken for those of who is told or asked."""
+    try:
+        yield
+    except OSError as error:
+        raise NoLocks(str(error)) from error
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable
 
-from sfumato_plugins.lease import Client, Lease, calling_card, holder, lock_file, take, waiting
+from sfumato_plugins.lease import Client, Lease, calling_card, holder, lock_file, locking, take, waiting
 from sfumato_plugins.shared_lock import discard, lock, open_shared, write
 
 POLL = 0.1  # seconds between two tries to get a GPU
@@ -60,20 +60,22 @@ def wait_for(
     """The first of some GPUs that is free. Who is waited for is said once; `pause` may raise to stop waiting.
 
     Raises:
-        OSError: the folder cannot be used.
+        NoLocks: the folder cannot be used.
     """
     told, looked = "", -1e9
     with Queue(gpus, client, folder) as queue:
         while True:
             for gpu in gpus:
-                lease = take(gpu, client, folder)
+                with locking():
+                    lease = take(gpu, client, folder)
                 if lease is not None:
                     return lease
             pause()
             if time.monotonic() - looked > 1:
                 looked = time.monotonic()
-                gpu, who = queue.easiest()
-                queue.ask(gpu)
+                with locking():
+                    gpu, who = queue.easiest()
+                    queue.ask(gpu)
                 sentence = f"waiting for the GPU: {_described(who)} has it"
                 if who and sentence != told:
                     told = sentence

@@ -311,3 +311,23 @@ def test_a_real_matte_on_any_device_has_the_lease_and_one_on_the_cpu_needs_none(
     told.until("done", seconds=60, id=id)
     pid = told.until("hello")["pid"]
     assert leases.holder("ONE", folder())["pid"] == pid
+
+
+def test_a_teller_that_cannot_speak_is_not_taken_for_a_lock_that_does_not_hold(start):
+    from sfumato_plugins import gpu
+
+    said = []
+
+    def say(text):
+        said.append(text)
+        if len(said) == 1:
+            raise BrokenPipeError(32, "whoever read this is gone")
+
+    mine = leases.take("ONE", Client("comp", interactive=True), folder())
+    with pytest.raises(BrokenPipeError):
+        gpu.hold(["ONE"], Client(), say, lambda: None)
+    assert len(said) == 1
+    assert "comp of" in said[0]
+    assert gpu.held() is None
+    assert leases.waiting("ONE", folder()) == []
+    mine.give_back()
