@@ -45,7 +45,8 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="one JSON document on stdout")
     command.set_defaults(go=_bench_host, progress="terminal")
     command = names.add_parser("inversion", help="exact diffusion inversion beside others, where the truth is known")
-    command.add_argument("--quick", action="store_true", help="a smaller mixture and fewer cases")
+    command.add_argument("--quick", action="store_true", help="fewer cases")
+    command.add_argument("--full", action="store_true", help="also every trip in pipelines, and a network of SD's size")
     command.add_argument("--seed", type=int, default=0, metavar="N")
     command.add_argument("--json", action="store_true", help="one JSON document on stdout")
     command.set_defaults(go=_bench_inversion, progress="terminal")
@@ -147,7 +148,9 @@ def _bench_queue(args: argparse.Namespace, teller: Teller) -> int:
 def _bench_inversion(args: argparse.Namespace, teller: Teller) -> int:
     from sfumato_plugins.benches import inversion
 
-    document = inversion.run(lambda line: print(line, file=sys.stderr, flush=True), quick=args.quick, seed=args.seed)
+    document = inversion.run(
+        lambda line: print(line, file=sys.stderr, flush=True), quick=args.quick, full=args.full, seed=args.seed
+    )
     print(json.dumps(document, indent=1) if args.json else inversion.as_text(document))
     return 0
 

@@ -9,7 +9,7 @@ from typing import Any
 
 PIPELINES = ("sd", "sdxl", "sd3", "flux")
 PIXELS = 32  # a side of the pictures
-WORDS = "a red blue green ball cube on the table photo of".split()
+WORDS = ("a", "red", "blue", "green", "ball", "cube", "on", "the", "table", "photo", "of")
 SLOTS, WIDTH = 16, 32  # tokens of a prompt, channels of a token
 
 
