@@ -211,6 +211,23 @@ def test_slots_name_their_tokens_and_a_long_prompt_the_words_it_loses(loaded) ->
     assert model.cut("red ball " * 37 + "red and a blue car") == "and a blue car"  # 75 words fit; "and" is 3 tokens
 
 
+def test_the_published_clip_tokenizer_fills_slots_that_name_their_words(data) -> None:
+    from transformers import CLIPTokenizer
+
+    from sfumato.models.text import Slots
+
+    published = data / "weights" / "sd1_tokenizer"
+    if not published.is_dir():
+        pytest.skip(f"no tokenizer in {published}")
+    slots = Slots(CLIPTokenizer.from_pretrained(published, local_files_only=True), 77)
+    prompt = "Élodie's  strawberry-flavoured ICE"
+    found = ["", "É", "lo", "die", "'s", "strawberry", "-", "flavoured", "ICE", ""]
+    tokens = slots.tokens(prompt)
+    assert [text for text, _, _ in tokens[:10]] == found
+    assert all(prompt[start:end] == text for text, start, end in tokens)
+    assert slots.cut("strawberry ice, " * 25 + "a long unreadable word") == "a long unreadable word"
+
+
 def test_words_that_a_model_never_learnt_are_named(loaded) -> None:
     assert loaded("flux").unknown("a red ball, 7 cats & a dog") == ["7", "&"]
 

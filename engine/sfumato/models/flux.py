@@ -71,9 +71,9 @@ def pack(latent: Tensor) -> Tensor:
     return pixel_unshuffle(latent, 2).flatten(2).transpose(1, 2).contiguous()
 
 
-def unpack(places: Tensor, height: int, width: int) -> Tensor:
+def unpack(packed: Tensor, height: int, width: int) -> Tensor:
     """The inverse of `pack`, to (B, C, height, width)."""
-    corners = places.transpose(1, 2).reshape(len(places), -1, height // 2, width // 2)
+    corners = packed.transpose(1, 2).reshape(len(packed), -1, height // 2, width // 2)
     return pixel_shuffle(corners, 2)
 
 
