@@ -8,6 +8,7 @@ Prints a report; the exit code is 0 if everything works, else 1. Changes no scri
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -29,9 +30,7 @@ def find_ourselves() -> None:
 
 def main() -> int:
     """Print the report and give the exit code."""
-    try:
-        import nuke  # noqa: F401
-    except ImportError:
+    if "nuke" not in sys.modules and importlib.util.find_spec("nuke") is None:
         print(f"{sys.executable} is not Nuke's Python. Run this check with Nuke's: nuke -t {os.path.abspath(__file__)}")
         return 2
     find_ourselves()
