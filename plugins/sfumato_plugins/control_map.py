@@ -22,7 +22,7 @@ from typing import Any
 from sfumato_plugins.control_map_lines import is_target, line_problems, pair_problems
 from sfumato_plugins.curves import Curves
 from sfumato_plugins.errors import JobError, Problem, nearest
-from sfumato_plugins.takes import plain, read_json, write_rows
+from sfumato_plugins.takes import plain, read_json, refuse, write_rows
 
 SCHEMA = "sfumato.map/1"
 _DISTANCE = re.compile(r"translate[XYZ]|t[xyz]")
@@ -171,8 +171,7 @@ def read(data: Any, where: str = "") -> ControlMap:
         found += [Problem(f"controls, line {number}", p.what, p.hint) for p in line_problems(line)]
     if not found:
         found = pair_problems(lines)
-    if found:
-        raise JobError([Problem(f"{where}: {p.where}" if where else p.where, p.what, p.hint) for p in found])
+    refuse(found, where)
     return ControlMap(tuple(_link(line) for line in lines))
 
 

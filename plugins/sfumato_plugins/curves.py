@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sfumato_plugins import takes
-from sfumato_plugins.errors import JobError, Problem
+from sfumato_plugins.errors import Problem
 from sfumato_plugins.takes import is_number, plain
 
 SCHEMA = "sfumato.curves/1"
@@ -78,8 +78,7 @@ def read(data: Any, where: str = "") -> Curves:
     found = takes.head_problems(data, SCHEMA, FIELDS)
     if not found:
         found = takes.row_problems(data, "values", is_number, "a finite number") + _locked_problems(data)
-    if found:
-        raise JobError([Problem(f"{where}: {p.where}" if where else p.where, p.what, p.hint, p.code) for p in found])
+    takes.refuse(found, where)
     return Curves(
         fps=takes.exact_fps(data["fps"]),
         frames=tuple(data["frames"]),

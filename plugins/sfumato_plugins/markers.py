@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any, Union
 
 from sfumato_plugins import takes
-from sfumato_plugins.errors import JobError, Problem
 from sfumato_plugins.takes import is_number, plain
 
 SCHEMA = "sfumato.markers/1"
@@ -59,8 +58,7 @@ def read(data: Any, where: str = "") -> Markers:
     """
     found = takes.head_problems(data, SCHEMA, FIELDS)
     found = found or takes.row_problems(data, "positions", _is_position, "[x, y, z] or null")
-    if found:
-        raise JobError([Problem(f"{where}: {p.where}" if where else p.where, p.what, p.hint, p.code) for p in found])
+    takes.refuse(found, where)
     return Markers(
         fps=takes.exact_fps(data["fps"]),
         frames=tuple(data["frames"]),

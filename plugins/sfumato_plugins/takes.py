@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Callable
 
 from sfumato_plugins.errors import JobError, Problem, nearest
@@ -135,6 +136,16 @@ def row_problems(data: Mapping[str, Any], key: str, right: Callable[[Any], bool]
         if not right(entry)
     ]
     return [several(key, f"not {wanted}", bad)] if bad else []
+
+
+def refuse(found: Sequence[Problem], where: str) -> None:
+    """Say all that is wrong with a file, its name before each; nothing where nothing is.
+
+    Raises:
+        JobError: there is something (exit 2 or 3).
+    """
+    if found:
+        raise JobError([replace(p, where=f"{where}: {p.where}" if where else p.where) for p in found])
 
 
 def several(where: str, what: str, cases: Sequence[str]) -> Problem:
