@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from sfumato.diffusion.bdia import make_plan
@@ -80,6 +81,18 @@ def test_side_bits_travel_too(tmp_path: Path) -> None:
     made.save(tmp_path / "r.safetensors")
     back = reinvert(plan, mixture(), load_record(tmp_path / "r.safetensors").walk, verify=True)
     assert torch.equal(back.pair.noisier, arithmetic(plan).enter(noise))
+
+
+def test_the_same_record_is_the_same_bytes_stamp_and_all(tmp_path: Path) -> None:
+    made, files = record(), set()
+    stamp = {f"sfumato:{name}": name for name in ("tool", "version", "job", "seed", "device")}
+    for number in range(6):  # words in the header of a safetensors file come in another order every time
+        made.save(tmp_path / f"{number}.safetensors", stamp)
+        files.add((tmp_path / f"{number}.safetensors").read_bytes())
+    assert len(files) == 1
+    with safe_open(tmp_path / "0.safetensors", "pt") as file:
+        assert file.metadata().items() >= stamp.items()
+    assert load_record(tmp_path / "0.safetensors").walk.digests == made.walk.digests
 
 
 def test_a_record_is_two_latents_and_a_little(tmp_path: Path) -> None:

@@ -75,9 +75,12 @@ class Inversion:
     view: View
     calls: int = 0
 
-    def save(self, path: str | Path) -> None:
-        """One safetensors file, whole or not at all. No prompt and no pixel is in it, only digests."""
-        self.record.save(path)
+    def save(self, path: str | Path, stamp: Mapping[str, object] | None = None) -> None:
+        """One safetensors file, whole or not at all. No prompt and no pixel is in it, only digests.
+
+        stamp: Further words for its header: who made it, and with what.
+        """
+        self.record.save(path, stamp)
 
 
 class Counted:

@@ -57,8 +57,10 @@ class InversionRecord:
     fingerprint: Fingerprint
     notes: Mapping[str, str] = field(default_factory=dict)
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, stamp: Mapping[str, object] | None = None) -> None:
         """Write it as safetensors; the file appears whole or not at all.
+
+        stamp: Further words for its header, on which no replay depends.
 
         Raises:
             RequestError: the walk is of float states, which no file gives back.
@@ -77,8 +79,9 @@ class InversionRecord:
             "notes": dict(self.notes),
         }
         tensors = _grid_tensors(self.plan) | _walk_tensors(self.walk)
-        written = {"sfumato": json.dumps(about), "digest": _digest(about, tensors)}
-        write_bytes(path, save(tensors, written))
+        stamped = {name: str(value) for name, value in (stamp or {}).items()}
+        written = {**stamped, "sfumato": json.dumps(about), "digest": _digest(about, tensors)}
+        write_bytes(path, _ordered(save(tensors, written)))
 
     def check(self, here: Fingerprint, prediction: Prediction) -> None:
         """Raises RecordMismatchError naming every part in which what is here is not what the record was made with."""
@@ -148,6 +151,14 @@ def _digest(about: dict[str, Any], tensors: dict[str, Tensor]) -> str:
     """SHA-256 of everything in a record."""
     words = json.dumps(about, sort_keys=True) + weights_digest(tensors)
     return hashlib.sha256(words.encode()).hexdigest()
+
+
+def _ordered(data: bytes) -> bytes:
+    """The same safetensors file with its header in order: as saved, words come in another order every time."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + data[end:]
 
 
 def _metadata(data: bytes) -> dict[str, str]:
