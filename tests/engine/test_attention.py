@@ -133,7 +133,8 @@ def test_recording_leaves_the_source_its_bits_and_the_network_its_processors(
 
 def test_attending_with_ones_own_maps_changes_nothing_but_rounding(net: Net) -> None:
     z, plain = latent(), guided(net, SOURCE)
-    source, target = controlled(net, SOURCE, SOURCE, "replace", layout=1.0)(plain, plain, GRID)
+    control = controlled(net, SOURCE, SOURCE, "replace", layout=1.0, weights={"ball": 1.0})
+    source, target = control(plain, plain, GRID)
     source(z, NODE)
     torch.testing.assert_close(target(z, NODE), plain(z, NODE), rtol=0, atol=2e-5)
 
@@ -177,7 +178,8 @@ def test_layout_holds_the_source_s_self_attention_where_it_is_small(net: Net, mo
     ours, theirs, plain = latent(0), latent(5), guided(net, SOURCE)
 
     def edited() -> Tensor:
-        source, target = controlled(net, SOURCE, SOURCE, "refine", until=0, layout=0.5)(plain, plain, GRID)
+        control = controlled(net, SOURCE, SOURCE, "refine", until=0, layout=0.5, weights={"ball": 1.0})
+        source, target = control(plain, plain, GRID)
         source(ours, NODE)
         return target(theirs, NODE)
 
@@ -254,6 +256,13 @@ def test_a_controlled_edit_beside_an_exact_replay(net: Net, dtype: torch.dtype) 
     assert torch.equal(found[0][0].pair.cleaner, arithmetic(plan).enter(latent()))
     assert torch.equal(found[0][1].pair.cleaner, found[1][1].pair.cleaner)
     assert not torch.equal(found[0][1].pair.cleaner, plain.pair.cleaner)
+
+
+def test_a_prompt_into_itself_comes_back_to_the_bit(net: Net) -> None:
+    plan, source = make_plan(GRID), guided(net, SOURCE)
+    control = controlled(net, SOURCE, SOURCE, "replace", layout=1.0)
+    _, edit = resample_beside(plan, *control(source, source, plan.grid), invert(plan, source, latent()))
+    assert torch.equal(edit.pair.cleaner, arithmetic(plan).enter(latent()))
 
 
 def test_one_level_of_maps_is_held_at_a_time(net: Net) -> None:

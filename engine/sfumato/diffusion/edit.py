@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from sfumato.diffusion.bdia import Plan
 from sfumato.diffusion.beside import resample_beside
 from sfumato.diffusion.ddim import ddim_invert, ddim_sample
 from sfumato.diffusion.inversion import (
@@ -32,11 +31,12 @@ from sfumato.diffusion.inversion import (
     view_of,
 )
 from sfumato.diffusion.residual import lay
-from sfumato.diffusion.walk import Walk, arithmetic, latent, resample, resample_stored
+from sfumato.diffusion.walk import arithmetic, latent, resample, resample_stored
 from sfumato.diffusion.window import View
 from sfumato.report import Report, Step, silent
 
 if TYPE_CHECKING:
+    from sfumato.models.attention import Control
     from sfumato.models.model import Model
 
 
@@ -99,6 +99,7 @@ def edit_plate(
     with torch.no_grad():
         if settings.method == "ddim":
             return _by_ddim(plate, source, target, model, settings, mask, report)
+        control = _control(source, target, model, settings)
         made, same = inversion is None, True
         if inversion is None:
             inversion = invert_plate(plate, source, model, settings, mask, report)
@@ -107,11 +108,16 @@ def edit_plate(
         up = time.perf_counter()
         plan, walk = inversion.record.plan, inversion.record.walk
         ours, theirs = (Counted(under(model, p, settings.guidance)) for p in (source, target))
-        if same:
-            replay, edited = _down(plan, ours, theirs, walk, model, source, target, settings, report)
-        else:
+        first, second = control(ours, theirs, plan.grid) if control else (ours, theirs)
+        if not same:
             replay = resample_stored(plan, ours, ours, walk, report)
-            edited = latent(plan, resample_stored(plan, theirs, ours, walk, report))
+            edited = latent(plan, resample_stored(plan, second, first, walk, report))
+        elif settings.strength == 0:
+            replay = resample(plan, ours, walk, report, verify=True)
+            edited = latent(plan, replay)
+        else:
+            replay, edit_walk = resample_beside(plan, first, second, walk, report)
+            edited = latent(plan, edit_walk)
         states = arithmetic(plan)
         data = states.enter(model.codec.encode(seen(plate, inversion.view)))
         before, recon, edit = (model.codec.decode(z) for z in (states.show(data), latent(plan, replay), edited))
@@ -135,38 +141,21 @@ def picture_digest(picture: Tensor) -> str:
     return hashlib.sha256(picture.detach().cpu().float().contiguous().numpy().tobytes()).hexdigest()
 
 
-def _down(
-    plan: Plan,
-    ours: Counted,
-    theirs: Counted,
-    walk: Walk,
-    model: Model,
-    source: str,
-    target: str,
-    settings: EditSettings,
-    report: Report,
-) -> tuple[Walk, Tensor]:
-    """The replay of the source, and the latent of the target."""
-    if settings.strength == 0:
-        replay = resample(plan, ours, walk, report, verify=True)
-        return replay, latent(plan, replay)
-    if settings.attention != "off":
-        from sfumato.models.attention import controlled
+def _control(source: str, target: str, model: Model, settings: EditSettings) -> Control | None:
+    """Attention control, if there is to be any: here, so that what it refuses is refused before the way up."""
+    if settings.attention == "off":
+        return None
+    from sfumato.models.attention import controlled
 
-        control = controlled(
-            model,
-            source,
-            target,
-            settings.attention,
-            until=settings.until,
-            weights=settings.weights,
-            layout=settings.layout,
-        )
-        first, second = control(ours, theirs, plan.grid)
-        replay, edited = resample_beside(plan, first, second, walk, report)
-        return replay, latent(plan, edited)
-    replay = resample(plan, ours, walk, report, verify=True)
-    return replay, latent(plan, resample(plan, theirs, walk, report))
+    return controlled(
+        model,
+        source,
+        target,
+        settings.attention,
+        until=settings.until,
+        weights=settings.weights,
+        layout=settings.layout,
+    )
 
 
 def _laid(

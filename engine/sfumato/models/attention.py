@@ -50,8 +50,10 @@ class Control:
         """The two predictors of one edit over one network: the first records, the second attends as it did.
 
         The first answers what `source` answers, to the bit. At every level it must be asked before the second, at the
-        same rows. Beyond `until` both are as given.
+        same rows. Beyond `until`, and of a prompt into itself without weights, both are as given.
         """
+        if self.source == self.target and not self.weights:
+            return source, target  # its own maps, worked out in another order, would have other bits
         asked = grid.steps - 1  # the levels between the first and the last
         maps = _Maps(self, {node: 1 - i / asked for i, node in enumerate(grid.nodes)})
         return _Recording(source, maps), _Attending(target, maps)
