@@ -1,6 +1,6 @@
-"""Other ways to invert, beside which BDIA is measured. DDIM's own and the fixed point are in `ddim.py`.
+"""Other ways to invert, beside which BDIA is measured.
 
-Null-text inversion is not among them: it fits the empty prompt of a guided network, and says nothing without one.
+DDIM's own, the fixed point and Euler's are in `ddim.py`, null-text inversion in `null_text.py`.
 """
 
 import itertools
