@@ -306,6 +306,7 @@ def test_loading_says_nothing_and_leaves_the_libraries_as_they_were(tiny_folder,
         log.enable_progress_bar()
     folder = tiny_folder("flux")
     capfd.readouterr()
+    noise = torch.get_rng_state()
     try:
         model = load_model(folder)
         model.embedder(["a red ball " * 300])
@@ -313,6 +314,7 @@ def test_loading_says_nothing_and_leaves_the_libraries_as_they_were(tiny_folder,
         assert capfd.readouterr() == ("", "")
         assert all(log.get_verbosity() == log.WARNING and log.is_progress_bar_enabled() for log in logs)
         assert not huggingface_hub.constants.HF_HUB_OFFLINE
+        assert torch.equal(torch.get_rng_state(), noise)
     finally:
         for log in logs:
             log.disable_progress_bar()
