@@ -282,6 +282,11 @@ def test_what_a_stock_scheduler_does_by_default_is_taken_over_and_refused_too() 
     assert kept.config["beta_schedule"] == "linear"
 
 
+def test_a_setting_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(RequestError, match="no setting called gama"):
+        BDIAScheduler.from_config(diffusers.PNDMScheduler().config, gama=0.96)
+
+
 def test_gammas_too_low_to_invert_with_are_refused_unless_told_to() -> None:
     with pytest.raises(RequestError, match=r"gamma 0\.9 is too low to invert 50 steps"):
         made(gamma=0.9).set_timesteps(50)

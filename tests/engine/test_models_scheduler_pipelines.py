@@ -144,6 +144,15 @@ def test_a_record_of_part_strength_gives_back_the_picture_and_can_be_edited() ->
     assert down.drifted == 8
 
 
+def test_the_example_in_the_docstring_runs_as_it_stands() -> None:
+    pipe, stock = pipe_of("sd", FLOAT32)
+    pipe.scheduler = diffusers.PNDMScheduler.from_config(stock)
+    example = [line[8:] for line in (BDIAScheduler.__doc__ or "").splitlines() if line.startswith(8 * " ")]
+    names = {"BDIAScheduler": BDIAScheduler, "pipe": pipe, "latent": clean_latents(pipe, seeded())}
+    exec("\n".join(example).replace("50", "10"), names)  # fewer steps, for the clock
+    assert torch.equal(names["same"], names["latent"])
+
+
 def test_two_pictures_at_once_come_back_too() -> None:
     pipe, stock = pipe_of("sd", FLOAT32)
     up = scheduler_of(stock, "epsilon", direction="invert")

@@ -126,8 +126,11 @@ class BDIAScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         """One for the pipeline whose stock scheduler has this configuration; kwargs are ours, or overrule it.
 
         Differs from other schedulers: what the stock scheduler leaves at its default is taken over too, because the
-        levels must be its own.
+        levels must be its own; and a setting nobody knows is refused.
         """
+        unknown = set(kwargs) - set(inspect.signature(cls).parameters)
+        if unknown and not return_unused_kwargs:
+            raise RequestError(f"BDIAScheduler has no setting called {', '.join(sorted(unknown))}", "see its docstring")
         stock = {k: v for k, v in dict(config or {}).items() if k != "_use_default_values"}
         if "shift" in stock and not {"prediction_type", "beta_schedule"} & set(stock):  # it does not say what it is
             stock["prediction_type"] = "flow_prediction"

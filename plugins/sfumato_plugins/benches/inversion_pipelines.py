@@ -31,7 +31,8 @@ PROMPT = "a photo of a red ball on the table"
 def pipeline_rows(say: Say, quick: bool = False, full: bool = False) -> list[Row]:
     """Every row; none where diffusers is not installed.
 
-    quick: Two pipelines, ten steps. full: Every number of steps and guidance, and a network of Stable Diffusion's size.
+    quick: Two pipelines, ten steps, bfloat16.
+    full: Every number of steps and guidance, and a network of Stable Diffusion's size.
     """
     try:
         import diffusers  # noqa: F401
@@ -71,7 +72,7 @@ def trip_row(name: str, prediction: str, quick: bool, full: bool) -> Row:
     )
     equal = of = 0
     errors: list[float] = []
-    for dtype in (torch.float32, torch.bfloat16):
+    for dtype in (torch.bfloat16,) if quick else (torch.float32, torch.bfloat16):
         pipe = tiny_pipeline(name, dtype)
         stock = pipe.scheduler.config
         for count in steps:
@@ -122,23 +123,24 @@ def cost_rows(name: str, steps: int) -> list[Row]:
 def size_rows(say: Say, calls: int = 3) -> list[Row]:
     """scheduler.step beside a network of Stable Diffusion 1.5's size: 860 M random weights, one picture of 512 px.
 
-    3.4 GB, and a few seconds a call on two cores. Guidance would double the network's time and leave the scheduler's.
+    CPU milliseconds of one thread, so that a busy machine does not make the network look slower than it is; 3.4 GB and
+    some seconds a call. Guidance would double the network's time and leave the scheduler's.
     """
     import torch
-
-    from sfumato.models.scheduler import BDIAScheduler
+    from diffusers import DDIMScheduler
 
     generator = torch.Generator().manual_seed(0)
     latents = torch.randn(1, 4, 64, 64, generator=generator)
     forward = _forward_ms(latents, torch.randn(1, 77, 768, generator=generator), calls)
     say(f"a network of Stable Diffusion 1.5's size: {forward / 1000:.1f} s a call")
-    steps: dict[str, float] = {}
+    sd = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
+    stock = DDIMScheduler(**sd, set_alpha_to_one=False, clip_sample=False)
+    steps = {"DDIMScheduler": _steps_ms(stock, latents)}
     for gamma in (1.0, 0.96):
-        up = BDIAScheduler(direction="invert", gamma=gamma)
+        up = _scheduler(stock.config, "epsilon", "invert", gamma)
         steps[f"invert, gamma {gamma:g}"] = _steps_ms(up, latents)
         down = up.fresh(direction="sample").load_record(up.record())
         steps[f"resample, gamma {gamma:g}"] = _steps_ms(down, down.latents())
-    steps["DDIMScheduler"] = _steps_ms(_plain(up.config, "epsilon"), latents)
     case = "pipelines: a step at Stable Diffusion 1.5's size"
     return [
         {"case": case, "method": m, "step_ms": ms, "forward_ms": forward, "percent_of_forward": 100 * ms / forward}
@@ -146,11 +148,11 @@ def size_rows(say: Say, calls: int = 3) -> list[Row]:
     ]
 
 
-def _scheduler(stock: Any, prediction: str, direction: str) -> Any:
+def _scheduler(stock: Any, prediction: str, direction: str, gamma: float = 1.0) -> Any:
     from sfumato.models.scheduler import BDIAScheduler
 
     told = {} if prediction == "flow" else {"prediction_type": prediction}
-    return BDIAScheduler.from_config(stock, direction=direction, gamma=1.0, **told)
+    return BDIAScheduler.from_config(stock, direction=direction, gamma=gamma, **told)
 
 
 def _plain(stock: Any, prediction: str, inverse: bool = False) -> Any:
@@ -225,30 +227,35 @@ def _metered(pipe: Any, scheduler: Any, latents: Any, steps: int) -> tuple[int, 
 
 
 def _forward_ms(latents: Any, words: Any, calls: int) -> float:
+    """Median CPU milliseconds of one thread that a call takes."""
     import torch
     from diffusers import UNet2DConditionModel
 
     network = UNet2DConditionModel(cross_attention_dim=768, attention_head_dim=8).eval()
-    spent = []
-    with torch.no_grad():
-        for _ in range(calls + 1):  # the first one warms up
-            before = time.perf_counter()
-            network(latents, 500, encoder_hidden_states=words, return_dict=False)
-            spent.append(1000 * (time.perf_counter() - before))
+    threads, spent = torch.get_num_threads(), []
+    torch.set_num_threads(1)
+    try:
+        with torch.no_grad():
+            for _ in range(calls + 1):  # the first one warms up
+                before = time.process_time()
+                network(latents, 500, encoder_hidden_states=words, return_dict=False)
+                spent.append(1000 * (time.process_time() - before))
+    finally:
+        torch.set_num_threads(threads)
     return _median(spent[1:])
 
 
 def _steps_ms(scheduler: Any, latents: Any) -> float:
-    """Median milliseconds of a step of a 50 step walk whose network answers with other noise each time."""
+    """Median CPU milliseconds of a step of a 50 step walk whose network answers with other noise each time."""
     import torch
 
     generator, spent = torch.Generator().manual_seed(1), []
     scheduler.set_timesteps(50)
     for t in scheduler.timesteps:
         out = torch.randn(latents.shape, generator=generator)
-        before = time.perf_counter()
+        before = time.process_time()
         latents = scheduler.step(out, t, latents, return_dict=False)[0]
-        spent.append(1000 * (time.perf_counter() - before))
+        spent.append(1000 * (time.process_time() - before))
     return _median(spent)
 
 
