@@ -7,7 +7,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from sfumato.models.training.begin import begin
 from sfumato.models.training.captions import SLOTS, make_tokenizer
+from sfumato.models.training.codec import CHANNELS, SHARE, make_codec
 
 SIZE = 32  # pixels
 BETAS = (0.0001, 0.02)
@@ -17,13 +19,13 @@ WORDS_WIDTH = 128
 
 
 class Networks(nn.Module):
-    """A cross-attention transformer over 4-pixel patches, and the encoder of its prompts, trained together.
+    """A cross-attention transformer over the codec's 8 x 8 codes, and the encoder of its prompts, trained together.
 
-    transformer: diffusers' PixArtTransformer2DModel; answers v, on pixels -1..1.
+    transformer: diffusers' PixArtTransformer2DModel; answers v.
     words: transformers' CLIPTextModel, two small layers.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seed: int = 0) -> None:
         super().__init__()
         from diffusers import PixArtTransformer2DModel
         from transformers import CLIPTextConfig, CLIPTextModel
@@ -31,12 +33,12 @@ class Networks(nn.Module):
         self.transformer: Any = PixArtTransformer2DModel(
             num_attention_heads=HEADS,
             attention_head_dim=WIDTH // HEADS,
-            in_channels=3,
-            out_channels=3,
+            in_channels=CHANNELS,
+            out_channels=CHANNELS,
             num_layers=DEPTH,
             cross_attention_dim=WIDTH,
-            sample_size=SIZE,
-            patch_size=4,
+            sample_size=SIZE // SHARE,
+            patch_size=1,
             caption_channels=WORDS_WIDTH,
             use_additional_conditions=False,
         )
@@ -52,10 +54,11 @@ class Networks(nn.Module):
             eos_token_id=2,
         )
         self.words: Any = CLIPTextModel(config)
+        begin(self, seed, "embedded")
         _start_as_nothing(self.transformer)
 
     def forward(self, latent: torch.Tensor, time: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """v of a latent (B, 3, SIZE, SIZE) at training times (B,), under prompts (B, SLOTS) with mask (B, SLOTS)."""
+        """v of a latent (B, CHANNELS, 8, 8) at training times (B,), under prompts (B, SLOTS) with mask (B, SLOTS)."""
         context = self.words(ids, attention_mask=mask).last_hidden_state
         found: torch.Tensor = self.transformer(
             latent, context, time, encoder_attention_mask=mask.to(latent.dtype), return_dict=False
@@ -63,7 +66,7 @@ class Networks(nn.Module):
         return found
 
 
-def save_folder(networks: Networks, folder: str | Path) -> None:
+def save_folder(networks: Networks, codec: Any, folder: str | Path) -> None:
     """Write a diffusers folder: float16 weights, tokenizer, schedule, index."""
     from diffusers import DDIMScheduler
 
@@ -73,6 +76,9 @@ def save_folder(networks: Networks, folder: str | Path) -> None:
     half.half()
     half.transformer.save_pretrained(folder / "transformer", variant=None)
     half.words.save_pretrained(folder / "text_encoder")
+    small = make_codec()
+    small.load_state_dict(codec.state_dict())
+    small.half().save_pretrained(folder / "vae")
     make_tokenizer().save_pretrained(folder / "tokenizer")
     low, high = BETAS
     scheduler = DDIMScheduler(
@@ -90,6 +96,7 @@ def save_folder(networks: Networks, folder: str | Path) -> None:
         "transformer": ["diffusers", "PixArtTransformer2DModel"],
         "text_encoder": ["transformers", "CLIPTextModel"],
         "tokenizer": ["transformers", "PreTrainedTokenizerFast"],
+        "vae": ["diffusers", "AutoencoderTiny"],
         "scheduler": ["diffusers", "DDIMScheduler"],
     }
     (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
@@ -97,14 +104,10 @@ def save_folder(networks: Networks, folder: str | Path) -> None:
 
 def _start_as_nothing(transformer: Any) -> None:
     """Every block begins as the identity, the answer as 0: Peebles and Xie, "DiT", 2022, section 3.2 (adaLN-Zero)."""
-    for module in transformer.modules():
-        if isinstance(module, nn.Linear):
-            nn.init.xavier_uniform_(module.weight)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
     for layer in (transformer.adaln_single.linear, transformer.proj_out):
         nn.init.zeros_(layer.weight)
         nn.init.zeros_(layer.bias)
+    nn.init.zeros_(transformer.scale_shift_table)
     for block in transformer.transformer_blocks:
         nn.init.zeros_(block.scale_shift_table)
         nn.init.zeros_(block.attn2.to_out[0].weight)

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sfumato.models.training.captions import caption, make_tokenizer
+from sfumato.models.training.codec import CHANNELS, SHARE
 from sfumato.models.training.network import BETAS, SIZE, TIMES, Networks
 from sfumato.models.training.render import render
 from sfumato.models.training.scenes import scenes
@@ -36,14 +37,15 @@ class Training:
     seed: int = 1
 
 
-def train(training: Training, checkpoint: Path, report: Report = silent, every: int = 200) -> Networks:
+def train(training: Training, codec: Any, checkpoint: Path, report: Report = silent, every: int = 200) -> Networks:
     """Train, or go on from the checkpoint of the same training; a kill loses at most `every` steps.
+
+    codec: From `train_codec`, at rest.
 
     Returns:
         The networks with the running mean of their weights, in eval mode.
     """
-    torch.manual_seed(training.seed)
-    networks, mean = Networks(), Networks()
+    networks, mean = Networks(training.seed), Networks(training.seed)
     mean.load_state_dict(networks.state_dict())
     optimiser = torch.optim.AdamW(networks.parameters(), training.rate, (0.9, 0.98), weight_decay=0.01)
     first = _resume(training, checkpoint, networks, mean, optimiser)
@@ -52,7 +54,10 @@ def train(training: Training, checkpoint: Path, report: Report = silent, every: 
     for step in range(first, training.steps):
         for group in optimiser.param_groups:
             group["lr"] = training.rate * _share(step, training)
-        loss = _loss(networks, *next(batches))
+        picture, *rest = next(batches)
+        with torch.no_grad():
+            latent = codec.encoder(2 * picture - 1)
+        loss = _loss(networks, latent, *rest)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(networks.parameters(), 1.0)
@@ -65,11 +70,10 @@ def train(training: Training, checkpoint: Path, report: Report = silent, every: 
     return mean.eval()
 
 
-def _loss(networks: Networks, picture: Tensor, noise: Tensor, levels: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
+def _loss(networks: Networks, x0: Tensor, noise: Tensor, levels: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
     """Squared error of v = alpha noise - sigma x0 (Salimans and Ho, "Progressive Distillation", 2022, appendix D)."""
     time, alpha, sigma = (row.view(-1, 1, 1, 1) for row in levels)
-    x0 = 2 * picture - 1
-    cpu = picture.device.type == "cpu"  # whose fused attention is three times slower backward, for so few tokens
+    cpu = x0.device.type == "cpu"  # whose fused attention is three times slower backward, for so few tokens
     kernels = [SDPBackend.MATH] if cpu else [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION]
     with torch.autocast("cpu", torch.bfloat16, enabled=cpu), sdpa_kernel(kernels):
         v = networks(alpha * x0 + sigma * noise, time.view(-1), ids, mask)
@@ -89,14 +93,14 @@ def _batches(training: Training, first: int) -> Iterator[tuple[Tensor, Tensor, T
         drawn = [next(source) for _ in range(training.batch)]
         prompts = ["" if rng.random() < training.dropped else caption(s, rng) for s in drawn]
         words = tokenizer(prompts, padding="max_length", truncation=True, return_tensors="pt")
-        noise = torch.randn(training.batch, 3, SIZE, SIZE, generator=generator)
+        noise = torch.randn(training.batch, CHANNELS, SIZE // SHARE, SIZE // SHARE, generator=generator)
         levels = _levels(torch.rand(2, training.batch, generator=generator).numpy(), logs)
         yield render(drawn, SIZE)[0], noise, levels, words.input_ids, words.attention_mask
 
 
 def _levels(uniform: Any, logs: Any) -> Tensor:
     """Times, alphas, sigmas (3, B). Four in five noise levels lie where shapes are decided, the rest anywhere."""
-    middle = 1.0 + 0.9 * np.log(uniform[0] / (1 - uniform[0]) + 1e-9)
+    middle = 0.5 + 1.0 * np.log(uniform[0] / (1 - uniform[0]) + 1e-9)
     log = np.where(uniform[1] < 0.8, middle, logs[0] + uniform[0] * (logs[-1] - logs[0]))
     log = np.clip(log, logs[0], logs[-1])
     alpha = 1 / np.sqrt(1 + np.exp(2 * log))
