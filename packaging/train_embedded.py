@@ -23,7 +23,7 @@ HOME = Path(__file__).resolve().parents[1] / "engine" / "sfumato" / "models" / "
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--checkpoint", type=Path, required=True, help="where training is kept every 200 steps, the codec beside it")
+    options.add_argument("--checkpoint", type=Path, required=True, help="where training is kept; the codec beside it")
     options.add_argument("--out", type=Path, default=HOME, help="the diffusers folder to write")
     options.add_argument("--steps", type=int, default=Training.steps)
     chosen = options.parse_args()
@@ -31,7 +31,8 @@ def main() -> None:
 
     def say(step: Step) -> None:
         if step.step % 50 == 0:
-            print(f"{step.phase} {step.step} of {step.of}, loss {step.loss:.4f}, {time.monotonic() - began:.0f} s", flush=True)
+            spent = time.monotonic() - began
+            print(f"{step.phase} {step.step} of {step.of}, loss {step.loss:.4f}, {spent:.0f} s", flush=True)
 
     codec = train_codec(1200, chosen.checkpoint.with_suffix(".codec"), report=say).requires_grad_(False)
     save_folder(train(Training(steps=chosen.steps), codec, chosen.checkpoint, say), codec, chosen.out)
