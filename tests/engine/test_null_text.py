@@ -1,5 +1,6 @@
 """Null-text inversion: guidance made harmless by fitting the empty prompt, as near as gradients get, and counted."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -84,7 +85,9 @@ def test_nothing_is_fitted_where_the_empty_prompt_is_the_prompt() -> None:
     assert found.gradients == 0
     unguided = replace(asked, weight=1.0)
     home = ddim_sample(unguided, GRID, ddim_invert(unguided, GRID, CLEAN))
-    torch.testing.assert_close(null_text_sample(asked, GRID, found), home, rtol=0, atol=1e-6)  # guidance mixes in float32
+    torch.testing.assert_close(
+        null_text_sample(asked, GRID, found), home, rtol=0, atol=1e-6
+    )  # guidance mixes in float32
 
 
 def test_rows_are_fitted_each_for_itself() -> None:
@@ -112,3 +115,26 @@ def test_a_network_without_gradients_is_refused() -> None:
 
     with pytest.raises(RequestError, match="no gradient"):
         null_text_invert(replace(guided(), denoiser=Shut()), GRID, CLEAN)
+
+
+def test_gradients_reach_the_words_of_a_diffusers_network(tiny_folder: Callable[[str], str]) -> None:
+    from sfumato.models.load import load_model
+
+    model = load_model(tiny_folder("sd1"))
+    words = (model.embedder([prompt]) for prompt in ("a red ball", ""))
+    asked = Guided(model.denoiser, *words, weight=3.0)
+    clean = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    grid = log_grid(TABLE, 3)
+    plain, fitted = (
+        null_text_sample(asked, grid, null_text_invert(asked, grid, clean, Fitting(rounds, 0.1))) for rounds in (0, 20)
+    )
+    assert rms(fitted, clean) < 0.95 * rms(plain, clean)
+
+
+def test_a_network_guided_without_an_empty_prompt_is_refused(tiny_folder: Callable[[str], str]) -> None:
+    from sfumato.models.load import load_model
+
+    model = load_model(tiny_folder("flux"))
+    asked = Guided(model.denoiser, word(), word(), 3.0)
+    with pytest.raises(RequestError, match="guided without one"):
+        null_text_invert(asked, GRID, CLEAN)

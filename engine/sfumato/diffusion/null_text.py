@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sfumato.diffusion.ddim import increment
 from sfumato.diffusion.guidance import Guided
-from sfumato.diffusion.protocols import Context, Denoiser
+from sfumato.diffusion.protocols import Context, Denoiser, Distilled
 from sfumato.diffusion.schedule import Grid
 from sfumato.errors import RequestError
 from sfumato.report import Report, Step, silent
@@ -60,8 +60,13 @@ def null_text_invert(
         report: Told after every step.
 
     Raises:
-        RequestError: gradients do not reach the network's context.
+        RequestError: gradients do not reach the network's context; it is guided without an empty prompt (Flux).
     """
+    if isinstance(guided.denoiser, Distilled):
+        raise RequestError(
+            "null-text inversion fits the empty prompt, and this network is guided without one",
+            "compare with another baseline",
+        )
     row = [data]
     alone = replace(guided, weight=1.0)
     with torch.no_grad():

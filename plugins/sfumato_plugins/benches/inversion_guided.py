@@ -39,7 +39,7 @@ class Prompts:
         from sfumato.diffusion.guidance import Guided
         from sfumato.diffusion.mixture import Prompted
 
-        counted = Counted(Prompted(self.yard.mixture("eps", dtype)))
+        counted: Any = Counted(Prompted(self.yard.mixture("eps", dtype)))
         return Guided(counted, self.word(first), self.word(None), weight), counted
 
     def reached(self, latents: Any) -> float:
