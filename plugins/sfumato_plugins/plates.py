@@ -5,17 +5,23 @@ Every tool reads and writes pictures through here, so that colour, views and win
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from sfumato_plugins.files import Files
 from sfumato_plugins.frames import Pattern
 from sfumato_plugins.job import Job
 from sfumato_plugins.place import Place
+from sfumato_plugins.template import for_layer
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from sfumato.plate import Plate, Window
+
+
+Channels = Mapping[str, "Tensor"]
+"""(1, H, W) each, by name."""
 
 
 class Plates:
@@ -76,7 +82,7 @@ def onto(picture: Plate, window: Window) -> Plate:
     return whole.replace(pixels=whole.pixels[:, rows][:, :, columns].contiguous(), data=window)
 
 
-def with_channels(plate: Plate, channels: dict[str, Tensor]) -> Plate:
+def with_channels(plate: Plate, channels: Channels) -> Plate:
     """Channels with everything the plate's file said, but what an earlier sfumato wrote into it."""
     import torch
 
@@ -87,6 +93,22 @@ def with_channels(plate: Plate, channels: dict[str, Tensor]) -> Plate:
         metadata=kept,
         types={k: v for k, v in plate.types.items() if k in kept},
     )
+
+
+def layer_files(pattern: Pattern, frame: int, layers: Mapping[str, Channels]) -> dict[str, Channels]:
+    """What goes into which file: all into one, or a file for each layer where the name has {layer}; the main one first.
+
+    layers: Layer name ("" for the main one) -> channels. In a file of several layers a channel's name starts with its
+        layer's.
+    """
+    if "{layer}" in pattern.text:
+        return {for_layer(pattern, name or "rgba").at(frame): dict(channels) for name, channels in layers.items()}
+    named = {
+        f"{layer}.{name}" if layer else name: pixels
+        for layer, channels in layers.items()
+        for name, pixels in channels.items()
+    }
+    return {pattern.at(frame): named}
 
 
 class naming:  # noqa: N801 reads as a word in a with statement

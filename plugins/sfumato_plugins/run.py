@@ -167,11 +167,10 @@ class _Run:
         if complete:
             result = self._result([record for found in records for record in found or []])
             fresh = place is not None or not os.path.isfile(self.result)
-            place_after = place or Place(None, self.config, None, self.shots[0].stamp, self.teller.say)
             if fresh:
-                result |= self._sequences(place_after)
+                result |= self._sequences(place)
                 write_json(self.result, result)
-            self._finish(result, place_after, fresh)
+            self._finish(result, place, fresh)
             for shot in self.shots:
                 shot.clean()
         return {
@@ -187,21 +186,26 @@ class _Run:
             "peak_memory": self._peak(place),
         }
 
-    def _sequences(self, place: Place) -> dict[str, Any]:
+    def _place(self, shot: Shot, place: Place | None) -> Place:
+        """Where a view's frames were computed, or where they only lie."""
+        say = place.note if place else self.teller.say
+        return Place(place.device if place else None, self.config, shot.store, shot.stamp, say)
+
+    def _sequences(self, place: Place | None) -> dict[str, Any]:
         """What takes all frames of a view to say, where there are several."""
         if self.tool.sequence is None:
             return {}
-        views = {s.job.view or "main": s for s in self.shots if len(s.files.written) > 1}
-        found = {name: self.tool.sequence(shot.job, place) for name, shot in views.items()}
-        return {"sequence": found} if found else {}
+        several = [shot for shot in self.shots if len(shot.files.written) > 1]
+        found = {s.job.view or "main": self.tool.sequence(s.job, self._place(s, place)) for s in several}
+        return {"sequence": found} if any(found.values()) else {}
 
-    def _finish(self, result: Mapping[str, Any], place: Place, fresh: bool) -> None:
+    def _finish(self, result: Mapping[str, Any], place: Place | None, fresh: bool) -> None:
         if self.tool.finish is None:
             return
         if not fresh and all(map(os.path.isfile, self.once)):
             return
-        for one in self.job.each_view():
-            self.tool.finish(one, result, Progress(self.teller, 1).step, place)
+        for shot in self.shots:
+            self.tool.finish(shot.job, result, Progress(self.teller, 1).step, self._place(shot, place))
 
     def _skipped(self) -> dict[str, list[int]]:
         return {s.job.view or "main": [f for f in s.job.written if f not in s.files.written] for s in self.shots}

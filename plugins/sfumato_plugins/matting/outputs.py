@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sfumato_plugins.job import Job
 from sfumato_plugins.matting.inputs import Source
 from sfumato_plugins.place import Place
-from sfumato_plugins.plates import with_channels
-from sfumato_plugins.template import for_layer
+from sfumato_plugins.plates import layer_files, with_channels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,11 +34,7 @@ def write_matte(
     pattern = job.output("matte")
     assert pattern is not None, "check says so first"
     parts = layers(values, source, matte)
-    if "{layer}" in pattern.text:
-        files = {for_layer(pattern, name or "rgba").at(frame): renamed(name, parts[name]) for name in parts}
-    else:
-        together = {k: v for name, channels in parts.items() for k, v in renamed(name, channels, True).items()}
-        files = {pattern.at(frame): together}
+    files = layer_files(pattern, frame, parts)
     metadata = {
         **place.stamp(frame),
         "sfumato:rgb": "premultiplied by A" if values["rgb"] == "premultiplied" else "straight",
@@ -78,11 +73,6 @@ def layers(values: Mapping[str, Any], source: Source, matte: Matte) -> dict[str,
         "spill": {"A": spill},
     }
     return {**found, **{name: offered[name] for name in values["layers"]}}
-
-
-def renamed(layer: str, channels: Channels, prefix: bool = False) -> Channels:
-    """Channels with their layer before the name, where they share a file with others."""
-    return {f"{layer}.{name}" if layer and prefix else name: pixels for name, pixels in channels.items()}
 
 
 def despilled(foreground: Tensor, values: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
