@@ -1,85 +1,146 @@
 """A plate's grain: measured where nothing else moves, and made again where an edit took it away."""
 
-import itertools
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, conv2d, pad
+from torch.nn.functional import conv2d
 
-BINS = 6
-_NORMAL = 1.4826  # median absolute deviation to standard deviation
+from sfumato.device import seeded
+
+PATCH = 16  # pixels a side of what grain is measured on
+REACH = 3  # pixels to each side over which grains are alike; film's at 4K are
+LEVELS = 8  # brightnesses at most for which grain is measured apart
+_FLAT = 1.25  # a patch is grain and nothing else up to so much more than the grain of the flattest
 
 
 @dataclass(frozen=True)
 class Grain:
-    """level: (BINS,) mean light of each bin, rising. sigma: (3, BINS) standard deviation there. soft: 0..0.5, how much
-    of a grain lies on each neighbour: 0 for noise that is independent from pixel to pixel."""
+    """How strong and how coarse.
 
-    level: Tensor
-    sigma: Tensor
-    soft: float
-
-    def made(self, light: Tensor, generator: torch.Generator) -> Tensor:
-        """Grain for a picture (3, H, W) of this light, (3, H, W), as strong as measured at each pixel's brightness."""
-        noise = torch.randn(light.shape, generator=generator).to(light.device)
-        line = torch.tensor([self.soft, 1.0, self.soft], device=light.device)
-        kernel = (line[:, None] * line / line.square().sum())[None, None]
-        noise = conv2d(pad(noise[:, None], (1, 1, 1, 1), mode="replicate"), kernel)[:, 0]
-        return noise * self._sigma_at(light.mean(0))
-
-    def _sigma_at(self, light: Tensor) -> Tensor:
-        """(3, H, W), straight between bins and held beyond the first and last."""
-        level = self.level.to(light.device)
-        at = torch.bucketize(light, level).clamp(1, len(level) - 1)
-        low, high = level[at - 1], level[at]
-        share = ((light - low) / (high - low).clamp_min(1e-9)).clamp(0, 1)
-        sigma = self.sigma.to(light.device)
-        return sigma[:, at - 1] * (1 - share) + sigma[:, at] * share
-
-
-def measure_grain(light: Tensor, where: Tensor) -> Grain:
-    """The grain of a plate (3, H, W), scene-linear, taken where a mask (1, H, W) bool is True.
-
-    Second differences of neighbours and of every other pixel hold grain and edges, and no slopes; their medians hold
-    grain alone, as long as edges are the smaller half. How the two compare says how soft the grain is.
+    light: (L,) rising, mean of three channels. strength: (L, 3) standard deviation of each channel there.
+    together: (3, 3) lower triangle, its square the correlation of channels. kernel: (2 REACH + 1,) * 2, of unit power.
     """
-    light = light.nan_to_num(0.0, 0.0, 0.0)
-    if light.shape[2] < 5:
-        return _none(light)
-    middle = light[:, :, 2:-2]
-    near = light[:, :, 1:-3] - 2 * middle + light[:, :, 3:-1]
-    far = light[:, :, :-4] - 2 * middle + light[:, :, 4:]
-    mean = avg_pool2d(light.mean(0)[None, None], 5, 1, 2, count_include_pad=False)[0, 0, :, 2:-2]
-    ok = where[0, :, :-4] & where[0, :, 1:-3] & where[0, :, 2:-2] & where[0, :, 3:-1] & where[0, :, 4:]
-    values = mean[ok]
-    if values.numel() < 50 * BINS:
-        return _none(light)
-    edges = torch.quantile(values[:: max(1, values.numel() // 200_000)], torch.linspace(0, 1, BINS + 1))
-    level, sigma, ratios = [], [], []
-    for low, high in itertools.pairwise(edges):
-        inside = ok & (mean >= low) & (mean <= high)
-        level.append(mean[inside].mean())
-        d1, d2 = (_NORMAL * d[:, inside].abs().median(1).values for d in (near, far))
-        ratios.append(float((d1.square().sum() / d2.square().sum().clamp_min(1e-20)).clamp(0, 1)))
-        sigma.append(d2)
-    soft = _softness(sorted(ratios)[BINS // 2])
-    return Grain(torch.stack(level), torch.stack(sigma, 1) / _powers(torch.tensor(soft))[1] ** 0.5, soft)
+
+    light: Tensor
+    strength: Tensor
+    together: Tensor
+    kernel: Tensor
+
+    def strength_at(self, light: Tensor) -> Tensor:
+        """(3, H, W) for (H, W): straight between brightnesses measured, held beyond the first and last."""
+        at = torch.bucketize(light.contiguous(), self.light).clamp(1, max(len(self.light) - 1, 1))
+        low, high = at - 1, at.clamp(max=len(self.light) - 1)
+        share = ((light - self.light[low]) / (self.light[high] - self.light[low]).clamp_min(1e-12)).clamp(0, 1)
+        ends = self.strength.T
+        return ends[:, low] * (1 - share) + ends[:, high] * share
 
 
-def _none(light: Tensor) -> Grain:
-    return Grain(torch.linspace(0, 1, BINS), light.new_zeros(3, BINS), 0.0)
+def made_grain(grain: Grain, rows: range, columns: range, width: int, seed: int, frame: int) -> Tensor:
+    """Grain of unit strength over rows and columns of a plate `width` pixels wide, (3, H, W).
+
+    Each row of each frame has noise of its own, so a pixel's grain does not depend on what else is edited.
+    """
+    shown = slice(columns.start, columns.stop + 2 * REACH)
+    noise = torch.stack(
+        [
+            torch.randn(width + 2 * REACH, 3, generator=seeded(seed, "grain", frame, row))[shown]
+            for row in range(rows.start - REACH, rows.stop + REACH)
+        ]
+    )
+    fields = noise.permute(2, 0, 1)[:, None]
+    alike = conv2d(fields, grain.kernel[None, None])[:, 0]
+    return torch.einsum("ij,jhw->ihw", grain.together, alike)
 
 
-def _powers(soft: Tensor) -> tuple[Tensor, Tensor]:
-    """Power of the two second differences of grain of power 1, 6 - 8 r_k + 2 r_2k with r its correlation k apart."""
-    total = 1 + 2 * soft.square()
-    one, two = 2 * soft / total, soft.square() / total
-    return 6 - 8 * one + 2 * two, 6 - 8 * two
+def patches_of(fine: Tensor, light: Tensor, most: int) -> tuple[Tensor, Tensor]:
+    """Up to `most` patches of what is finer than the model's pixels, (n, 3, PATCH^2), and their mean light, (n,).
+
+    Slow changes (a quadratic surface) are taken out. Patches with a hole or without any variation are left out.
+
+    Args:
+        fine: (3, H, W), NaN in holes: the plate less what the model sees of it.
+        light: (H, W) mean of the plate's channels, for brightness.
+    """
+    high, wide = fine.shape[1] // PATCH, fine.shape[2] // PATCH
+    if not high * wide:
+        return fine.new_zeros(0, 3, PATCH**2), fine.new_zeros(0)
+    which = torch.arange(0, high * wide, max(1, -(-high * wide // most)))
+    found = _cut(fine, high, wide)[:, which].transpose(0, 1)
+    means = _cut(light[None], high, wide)[0, which].mean(1)
+    found = found - (found @ _surface().to(found)) @ _surface().to(found).T
+    sound = found.isfinite().flatten(1).all(1) & (found.square().flatten(1).sum(1) > 0) & means.isfinite()
+    return found[sound], means[sound]
 
 
-def _softness(ratio: float) -> float:
-    """The a of a kernel (a, 1, a) whose noise has this ratio of the near difference's power to the far one's."""
-    choices = torch.linspace(0, 0.5, 51)
-    near, far = _powers(choices)
-    return float(choices[(near / far - ratio).abs().argmin()])
+def measured(patches: Tensor, light: Tensor) -> Grain | None:
+    """The grain of patches (n, 3, PATCH^2) at their light (n,); None where there are too few to tell.
+
+    How strong it is, is told by the flattest patches of each brightness: texture only adds. How coarse, and how alike
+    in the three channels, by the brightness at which most are as flat as the flattest.
+    """
+    if len(patches) < 4:
+        return None
+    groups = light.argsort(stable=True).tensor_split(max(1, min(LEVELS, len(light) // 32)))
+    flat = [group[_flattest(patches[group].square().sum((1, 2)))] for group in groups]
+    power = torch.stack([patches[which].square().mean((0, 2)) for which in flat])
+    plain = patches[max(flat, key=len)]
+    alike = plain / plain.square().mean((0, 2), keepdim=True).sqrt().clamp_min(1e-20)
+    spectrum = torch.fft.fft2(alike.mean(1).reshape(-1, PATCH, PATCH)).abs().square().mean(0)
+    full = _filled(spectrum)
+    return Grain(
+        torch.stack([light[which].mean() for which in flat]),
+        (power * full.sum() / spectrum.sum().clamp_min(1e-20)).sqrt(),
+        _together(alike),
+        _kernel(full),
+    )
+
+
+def _flattest(power: Tensor) -> Tensor:
+    """Which of (n,) patches hold grain and nothing else.
+
+    Clipping from below: those up to `_FLAT` times as strong as the flattest tenth, and again, as long as more come.
+    """
+    limit = torch.quantile(power, 0.1)
+    for _ in range(6):
+        limit = power[power <= limit * _FLAT**2].mean()
+    return (power <= limit * _FLAT**2).nonzero()[:, 0]
+
+
+def _together(patches: Tensor) -> Tensor:
+    """Lower triangle whose square is the correlation of the three channels."""
+    channels = patches.transpose(0, 1).flatten(1)
+    likeness = channels @ channels.T / channels.square().sum(1).mean().clamp_min(1e-20)
+    triangle: Tensor = torch.linalg.cholesky_ex(likeness + 1e-4 * torch.eye(3))[0]
+    return triangle / triangle.square().sum(1, keepdim=True).sqrt().clamp_min(1e-20)
+
+
+def _filled(spectrum: Tensor) -> Tensor:
+    """A power spectrum (PATCH, PATCH) with what taking a surface out took out put back: as much as lies beside it."""
+    away = torch.fft.fftfreq(PATCH, 1 / PATCH).abs()
+    away = torch.maximum(away[:, None], away)
+    return torch.where(away <= 1, spectrum[away == 2].mean(), spectrum)
+
+
+def _kernel(spectrum: Tensor) -> Tensor:
+    """The kernel of zero phase whose noise has this power spectrum, cut to REACH, of unit power."""
+    middle, size = PATCH // 2, slice(PATCH // 2 - REACH, PATCH // 2 + REACH + 1)
+    kernel = torch.fft.ifft2(spectrum.sqrt()).real.roll((middle, middle), (0, 1))[size, size]
+    unit: Tensor = kernel / kernel.square().sum().sqrt().clamp_min(1e-20)
+    return unit
+
+
+def _surface() -> Tensor:
+    """An orthonormal basis of quadratic surfaces over a patch, (PATCH^2, 6)."""
+    line = torch.linspace(-1, 1, PATCH)
+    y, x = (part.flatten() for part in torch.meshgrid(line, line, indexing="ij"))
+    basis: Tensor = torch.linalg.qr(torch.stack([torch.ones_like(x), x, y, x * x, x * y, y * y], 1))[0]
+    return basis
+
+
+def _cut(x: Tensor, high: int, wide: int) -> Tensor:
+    """(C, H, W) as patches (C, n, PATCH^2)."""
+    whole = x[:, : high * PATCH, : wide * PATCH].reshape(len(x), high, PATCH, wide, PATCH)
+    return whole.transpose(2, 3).reshape(len(x), high * wide, PATCH**2)

@@ -1,17 +1,22 @@
 """Onto the plate: what an edit changed, and nothing else."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, max_pool2d
+from torch.nn.functional import max_pool2d
 
-from sfumato.diffusion.display import CEILING, to_light
-from sfumato.diffusion.grain import measure_grain
+from sfumato.diffusion.display import Display
+from sfumato.diffusion.grain import Grain, made_grain, measured, patches_of
 from sfumato.diffusion.window import View
-from sfumato.plate import fill_holes
+from sfumato.plate import Plate
 
-AGREE, DIFFER = 0.04, 0.16  # display-referred: below, recon and edit show the same; above, something else
+DIFFER = 0.16  # display-referred: from here on recon and edit show something else; below a quarter of it, the same
+BAND = 128  # rows of the plate worked on at a time
+PATCHES = 4096  # on which grain is measured
 
 
 @dataclass(frozen=True)
@@ -20,90 +25,145 @@ class Laid:
 
     pixels: (3, H, W) the edited plate: plate + delta, and where delta is 0 the plate's own bits.
     delta: (3, H, W). mask: (1, H, W) 0..1, what was let through.
+    grain: What was measured of the plate's; None where nothing was to be made.
     """
 
     pixels: Tensor
     delta: Tensor
     mask: Tensor
+    grain: Grain | None
 
 
-def changed(recon: Tensor, edit: Tensor) -> Tensor:
-    """How surely two pictures (1, 3, h, w) differ, (1, 1, h, w): 0 at AGREE, exactly, and 1 from DIFFER on."""
-    apart = (edit - recon).abs().amax(1, keepdim=True)
-    smooth = avg_pool2d(apart, 3, 1, 1, count_include_pad=False)
-    share = ((smooth - AGREE) / (DIFFER - AGREE)).clamp(0, 1)
-    return share * share * (3 - 2 * share)
+@dataclass(frozen=True)
+class Pictures:
+    """What the model saw and made of a plate: how it is shown, where, and the codec's answers.
+
+    recon, edit: (3, h, w) display-referred, without and with the edit.
+    """
+
+    view: View
+    display: Display
+    recon: Tensor
+    edit: Tensor
+
+    def differ(self, most: float = DIFFER) -> Tensor:
+        """How surely they show different things, (1, h, w): 0 up to a quarter of `most`, exactly, and 1 from it on."""
+        apart = (self.edit - self.recon).abs().amax(0, keepdim=True)
+        share = ((apart - most / 4) / (0.75 * most)).clamp(0, 1)
+        return share * share * (3 - 2 * share)
 
 
-def automatic_mask(recon: Tensor, edit: Tensor) -> Tensor:
-    """A soft mask (1, 1, h, w) around all that an edit changed, exactly 0 elsewhere."""
-    return avg_pool2d(max_pool2d(changed(recon, edit), 3, 1, 1), 3, 1, 1, count_include_pad=False)
+def automatic_mask(pictures: Pictures, most: float) -> Tensor:
+    """A soft mask (1, h, w) around all that an edit changed, exactly 0 elsewhere."""
+    found: Tensor = max_pool2d(pictures.differ(most)[None], 5, 1, 2)[0]
+    return found
 
 
 def lay(
-    plate: Tensor,
-    recon: Tensor,
-    edit: Tensor,
-    view: View,
-    mask: Tensor | None,
+    plate: Plate,
+    pictures: Pictures,
+    mask: Tensor | None = None,
     *,
-    keep_detail: float,
-    automatic: bool,
-    generator: torch.Generator,
+    keep_detail: float = 0.0,
+    auto_mask: float = DIFFER,
+    seed: int = 0,
 ) -> Laid:
     """out = plate + mask (light(edit) - light(recon)), with the old object's detail taken along.
 
-    What the model cannot carry - detail finer than its pixels, grain, light above white - is in plate - light(recon).
-    Where recon and edit agree it stays. Where they differ it belongs to what is no longer there: a part
-    1 - keep_detail of it goes, and as much of the plate's own grain comes in its place.
+    What the model cannot carry (detail finer than its pixels, grain, light above white) is in plate - light(recon).
+    Where recon and edit agree it stays. Where they differ it belongs to what is no longer there: all of it goes but a
+    part `keep_detail`, and as much of the plate's own grain comes in its place.
 
     Args:
-        plate: (3, H, W) float32 scene-linear; NaN and infinity are holes.
-        recon, edit: (1, 3, h, w) display-referred, what the codec gave back without and with the edit.
-        view: Where they lie.
-        mask: (1, H, W) 0..1, or None.
+        plate: R, G, B in scene-linear light; NaN and infinity are holes.
+        pictures: What the model made of it.
+        mask: (1, H, W) over the plate's data window, where the edit may act, 0..1; what is beyond is clipped, NaN is 0.
         keep_detail: 0..1.
-        automatic: Without a mask, keep to what changed.
-        generator: Of the grain.
+        auto_mask: Without a mask, how far apart (display-referred) recon and edit must be for the edit to act; 0 lets
+            it act wherever the model looked.
+        seed: Of the grain, which is another in every frame.
 
     Returns:
-        Where mask or change is 0 the plate's own bits. NaN and infinity of the plate stay.
+        Where mask or change is 0, and in holes, the plate's own bits. plate + delta is pixels, to the bit.
     """
-    rows, columns = slice(view.part.top, view.part.bottom), slice(view.part.left, view.part.right)
-    part, holes = plate[:, rows, columns], ~plate[:, rows, columns].isfinite().all(0, keepdim=True)
-    let = _mask(plate, recon, edit, view, mask, automatic)
-    delta = torch.zeros_like(plate)
-    if not torch.equal(recon, edit) and bool((let > 0).any()):
-        difference = view.grow(to_light(edit) - to_light(recon))
-        gone = (1 - keep_detail) * _gone(part, changed(recon, edit), view)
-        if bool((gone > 0).any()):
-            carried = view.grow(to_light(recon))
-            filled = fill_holes(part, holes)
-            grain = measure_grain(part, (gone == 0) & ~holes)
-            difference = difference - gone * (filled - carried)
-            # Two independent grains add in power: what is kept of the old leaves room for so much of the new.
-            room = (1 - (1 - gone).square()).clamp_min(0).sqrt()
-            difference = difference + room * grain.made(filled + difference, generator)
-        delta[:, rows, columns] = (let[:, rows, columns] * difference).masked_fill(holes, 0.0)
-    pixels = torch.where(delta == 0, plate, plate + delta)
-    return Laid(pixels, delta, let)
+    pixels = plate.rgb().contiguous()  # its own memory: rgb() copies, or expands one channel
+    delta, let, grain = torch.zeros_like(pixels), _let(plate, pictures, mask, auto_mask), None
+    if torch.equal(pictures.recon, pictures.edit) or not bool((let > 0).any()):
+        return Laid(pixels, delta, let, None)
+    light = pictures.display.decode(pictures.recon)
+    change = pictures.display.decode(pictures.edit) - light
+    gone = (1 - keep_detail) * max_pool2d(pictures.differ()[None], 3, 1, 1)[0]
+    if bool((gone > 0).any()):
+        grain = _measured(pixels, plate, pictures, light)
+    for band in _bands(plate, pictures):
+        mine, through = pixels[band.where], let[band.where]
+        if not bool((through > 0).any()):
+            continue
+        holes = ~mine.isfinite().all(0, keepdim=True)
+        finite = mine.masked_fill(holes, 0.0)
+        new = through * band.grown(change)
+        old = through * band.grown(gone, False)
+        if bool((old > 0).any()):
+            new = new - old * (finite - band.grown(light))
+            if grain is not None:
+                # Grains that are independent add in power: what stays of the old one leaves room for so much.
+                room = (1 - (1 - old).square()).clamp_min(0).sqrt()
+                strength = room * grain.strength_at((finite + new).mean(0))
+                new = new + strength * made_grain(grain, *band.place, plate.width, seed, plate.frame or 0)
+        delta[band.where] = new.masked_fill_(holes, 0.0)
+        pixels[band.where] = torch.where(new == 0, mine, mine + new)
+    return Laid(pixels, delta, let, grain)
 
 
-def _gone(part: Tensor, change: Tensor, view: View) -> Tensor:
-    """(1, height, width) 0..1, where the plate's detail is of something that is there no longer.
+@dataclass(frozen=True)
+class _Band:
+    """Some rows of what the model looked at and the plate has: in the plate's array, and in the view's part."""
 
-    A highlight is so much brighter than white that a few hundredths of it, left at its rim, would still be a ring: it
-    goes with the next two of the model's pixels.
-    """
-    wide = max_pool2d(change, 5, 1, 2)
-    bright = part.nan_to_num(0.0).amax(0, keepdim=True) > CEILING
-    return torch.where(bright, view.grow(wide, smooth=False), view.grow(change, smooth=False))
+    pictures: Pictures
+    where: tuple[slice, slice, slice]
+    top: int
+    bottom: int
+    columns: slice
+
+    @property
+    def place(self) -> tuple[range, range]:
+        """Rows and columns of the plate's array."""
+        return range(self.where[1].start, self.where[1].stop), range(self.where[2].start, self.where[2].stop)
+
+    def grown(self, seen: Tensor, light: bool = True) -> Tensor:
+        """What the model sees, at the plate's size here, and if it is light, in the plate's own units."""
+        found = self.pictures.view.grow(seen, self.top, self.bottom)[:, :, self.columns]
+        return self.pictures.display.back(found) if light else found
 
 
-def _mask(plate: Tensor, recon: Tensor, edit: Tensor, view: View, mask: Tensor | None, automatic: bool) -> Tensor:
-    if mask is not None:
-        return mask.clamp(0, 1)
-    rows, columns = slice(view.part.top, view.part.bottom), slice(view.part.left, view.part.right)
-    let = torch.zeros_like(plate[:1])
-    let[:, rows, columns] = view.grow(automatic_mask(recon, edit), smooth=False) if automatic else 1.0
+def _bands(plate: Plate, pictures: Pictures) -> Iterator[_Band]:
+    part = pictures.view.part
+    area = part.common(plate.data)
+    columns = slice(area.left - part.left, area.right - part.left)
+    across = area.slices(plate.data)[1]
+    for top in range(area.top, area.bottom, BAND):
+        bottom = min(top + BAND, area.bottom)
+        rows = slice(top - plate.data.top, bottom - plate.data.top)
+        yield _Band(pictures, (slice(None), rows, across), top - part.top, bottom - part.top, columns)
+
+
+def _let(plate: Plate, pictures: Pictures, mask: Tensor | None, auto_mask: float) -> Tensor:
+    """The mask, (1, H, W) 0..1, where the model looked; 0 elsewhere."""
+    let = plate.pixels.new_zeros(1, plate.height, plate.width)
+    soft = automatic_mask(pictures, auto_mask) if mask is None and auto_mask > 0 else None
+    for band in _bands(plate, pictures):
+        if mask is not None:
+            let[band.where] = mask[band.where].to(let).nan_to_num(0.0).clamp(0, 1)
+        else:
+            let[band.where] = 1.0 if soft is None else band.grown(soft, False)
     return let
+
+
+def _measured(pixels: Tensor, plate: Plate, pictures: Pictures, light: Tensor) -> Grain | None:
+    """The grain of what the model does not carry: where its pixels are the plate's own, that is none."""
+    bands = list(_bands(plate, pictures))
+    found = [
+        patches_of(pixels[b.where] - b.grown(light), pixels[b.where].mean(0), max(PATCHES // len(bands), 1))
+        for b in bands
+    ]
+    return measured(torch.cat([patches for patches, _ in found]), torch.cat([level for _, level in found]))

@@ -1,5 +1,7 @@
 """Which part of a plate a model sees, and at what size."""
 
+from __future__ import annotations
+
 import math
 import re
 from dataclasses import dataclass
@@ -8,90 +10,148 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from sfumato.plate import Window
+from sfumato.plate import Plate, Window
 
-CONTEXT = 1.6  # a masked object is shown with so much around it: a model must see what it stands in
+CONTEXT = 0.5  # of a mask's longer side, to each of its sides: a model must see what a thing stands in
 
 
 @dataclass(frozen=True)
 class View:
-    """A rectangle of a plate's pixels, shown to a model as rows x columns.
+    """A rectangle of a plate, shown to a model as rows x columns.
 
-    part: In the plate's pixel array, (0, 0) its first pixel.
+    part: In the plate's coordinates. It may reach over the picture's edge, so that proportions fit.
     """
 
     part: Window
     rows: int
     columns: int
 
-    def shrink(self, pixels: Tensor) -> Tensor:
-        """Plate pixels (C, H, W) as the model sees them, (1, C, rows, columns): averaged down, or carried up."""
-        return self.shrink_part(pixels[:, self.part.top : self.part.bottom, self.part.left : self.part.right])
+    def cut(self, plate: Tensor, data: Window, display: Window) -> Tensor:
+        """The part of pixels (C, H, W) that cover `data`, (C, part.height, part.width).
 
-    def shrink_part(self, part: Tensor) -> Tensor:
-        """`shrink` for pixels that are the part already."""
-        cut = part[None]
-        size = (self.rows, self.columns)
-        down = self.rows <= cut.shape[2] and self.columns <= cut.shape[3]
-        return interpolate(cut, size, mode="area") if down else interpolate(cut, size, mode="bilinear", antialias=True)
-
-    def grow(self, seen: Tensor, smooth: bool = True) -> Tensor:
-        """What the model sees (1, C, rows, columns) at the size of the part, (C, height, width).
-
-        smooth: Cubic; for masks, which must not ring, linear.
+        Where the picture has no pixels they are 0; beyond the picture its outermost ones are repeated.
         """
-        size = (self.part.height, self.part.width)
-        if (self.rows, self.columns) == size:
-            return seen[0]
-        found: Tensor = interpolate(seen, size, mode="bicubic" if smooth else "bilinear", align_corners=False)[0]
+        if self.part.common(data) == self.part:
+            return plate[(slice(None), *self.part.slices(data))]
+        shown = display.around(data)
+        y = torch.arange(self.part.top, self.part.bottom).clamp(shown.top, shown.bottom - 1)
+        x = torch.arange(self.part.left, self.part.right).clamp(shown.left, shown.right - 1)
+        rows, columns = (y >= data.top) & (y < data.bottom), (x >= data.left) & (x < data.right)
+        found = plate.new_zeros(plate.shape[0], len(y), len(x))
+        inside = plate[:, y[rows] - data.top][:, :, x[columns] - data.left]
+        if inside.numel():
+            top, left = int(rows.int().argmax()), int(columns.int().argmax())
+            found[:, top : top + inside.shape[1], left : left + inside.shape[2]] = inside
         return found
+
+    def shrink(self, part: Tensor) -> Tensor:
+        """What `cut` gave as the model sees it, (C, rows, columns): averaged down, or carried up in straight lines."""
+        size = (self.rows, self.columns)
+        if self._enlarges:
+            return interpolate(part[None], size, mode="bilinear", align_corners=False)[0]
+        return interpolate(part[None], size, mode="area")[0]
+
+    def grow(self, seen: Tensor, top: int, bottom: int) -> Tensor:
+        """What the model sees (C, rows, columns) at the part's size, its rows from `top` to `bottom` alone.
+
+        Carried up in straight lines, which never ring; averaged down where the model's pixels are the finer ones.
+        """
+        if self._enlarges:
+            size = (self.part.height, self.part.width)
+            return interpolate(seen[None], size, mode="area")[0, :, top:bottom]
+        low, high, share = _between(torch.arange(top, bottom, device=seen.device), self.part.height, self.rows)
+        rows = seen[:, low] * (1 - share)[:, None] + seen[:, high] * share[:, None]
+        low, high, share = _between(torch.arange(self.part.width, device=seen.device), self.part.width, self.columns)
+        return rows[:, :, low] * (1 - share) + rows[:, :, high] * share
+
+    @property
+    def _enlarges(self) -> bool:
+        return self.rows * self.columns > self.part.width * self.part.height
 
     def words(self) -> str:
         """For records: what must be the same for an inversion to fit."""
-        part = self.part
-        return f"{part.left} {part.top} {part.width} {part.height} as {self.columns} x {self.rows}"
+        return f"{self.part}, seen as {self.columns} x {self.rows}"
 
     @staticmethod
-    def read(words: str) -> "View":
+    def read(words: str) -> View:
         """The view that `words` wrote down."""
-        left, top, width, height, columns, rows = (int(n) for n in re.findall(r"-?\d+", words))
+        width, height, left, top, columns, rows = (int(n) for n in re.findall(r"-?\d+", words))
         return View(Window(left, top, width, height), rows, columns)
 
 
-def whole(height: int, width: int, size: tuple[int, int], multiple: int) -> View:
-    """The whole plate, at the model's native area and the plate's own proportions."""
-    return _view(Window(0, 0, width, height), size, multiple)
+def choose_view(plate: Plate, size: tuple[int, int], multiple: int, mask: Tensor | None = None) -> View:
+    """The whole display picture, or the masked part with what is around it.
 
-
-def around(mask: Tensor, size: tuple[int, int], multiple: int) -> View:
-    """The masked part of a plate with what is around it, in the model's own proportions where the plate allows.
+    A masked part is taken in the model's own proportions and at least at its own size, as far as the picture allows.
+    The sides a model sees are the multiples that show most of the picture's detail within its native area. What is
+    shown has the picture's proportions, pixel aspect undone, to within one pixel.
 
     Args:
-        mask: (1, H, W); where it is above 0.
+        plate: Its windows count.
         size: The model's native picture (H, W), pixels.
-        multiple: Of sides of its pictures.
+        multiple: Of the sides of its pictures.
+        mask: (1, H, W) over the data window; where it is above 0. Nowhere means the whole picture.
     """
-    _, height, width = mask.shape
-    rows, columns = (torch.nonzero(mask[0].amax(axis) > 0)[:, 0] for axis in (1, 0))
-    if not len(rows):
-        return whole(height, width, size, multiple)
-    top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
-    tall, wide = CONTEXT * (bottom - top), CONTEXT * (right - left)
-    shape = size[1] / size[0]
-    tall, wide = max(tall, wide / shape, multiple), max(wide, tall * shape, multiple)
-    first_row, rows_cut = _inside((top + bottom) / 2, tall, height)
-    first_column, columns_cut = _inside((left + right) / 2, wide, width)
-    return _view(Window(first_column, first_row, columns_cut, rows_cut), size, multiple)
+    picture = plate.display if _area(plate.display) else plate.data
+    wanted = _masked(plate, picture, size, mask) if mask is not None else picture
+    aspect = plate.pixel_aspect
+    rows, columns = _sides(wanted.height, wanted.width * aspect, size[0] * size[1], multiple)
+    scale = min(rows / wanted.height, columns / (wanted.width * aspect))
+    height, width = max(wanted.height, round(rows / scale)), max(wanted.width, round(columns / scale / aspect))
+    top = _inside(wanted.top + wanted.height / 2, height, picture.top, picture.bottom)
+    left = _inside(wanted.left + wanted.width / 2, width, picture.left, picture.right)
+    return View(Window(left, top, width, height), rows, columns)
 
 
-def _inside(centre: float, length: float, limit: int) -> tuple[int, int]:
-    """Start and length of an interval of whole pixels, pushed inside 0..limit."""
-    count = min(math.ceil(length), limit)
-    return min(max(round(centre - count / 2), 0), limit - count), count
+def bounds(mask: Tensor, data: Window) -> Window:
+    """The smallest window that holds all of a mask (1, H, W) above 0; empty where there is nothing."""
+    rows, columns = (torch.nonzero(mask[0].amax(axis) > 0)[:, 0].tolist() for axis in (1, 0))
+    if not rows:
+        return Window(data.left, data.top, 0, 0)
+    left, top = data.left + columns[0], data.top + rows[0]
+    return Window(left, top, columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1)
 
 
-def _view(part: Window, size: tuple[int, int], multiple: int) -> View:
-    area, shape = size[0] * size[1], part.width / part.height
-    rows = max(1, round(math.sqrt(area / shape) / multiple)) * multiple
-    columns = max(1, round(math.sqrt(area * shape) / multiple)) * multiple
-    return View(part, rows, columns)
+def _masked(plate: Plate, picture: Window, size: tuple[int, int], mask: Tensor) -> Window:
+    """The mask with its surroundings, inside the picture."""
+    found = bounds(mask, plate.data).common(picture)
+    if not _area(found):
+        return picture
+    aspect = plate.pixel_aspect
+    around = 2 * CONTEXT * max(found.height, found.width * aspect)
+    tall, wide = max(found.height + around, size[0]), max(found.width * aspect + around, size[1])
+    tall, wide = max(tall, wide * size[0] / size[1]), max(wide, tall * size[1] / size[0])
+    height, width = min(math.ceil(tall), picture.height), min(math.ceil(wide / aspect), picture.width)
+    top = _inside(found.top + found.height / 2, height, picture.top, picture.bottom)
+    left = _inside(found.left + found.width / 2, width, picture.left, picture.right)
+    return Window(left, top, width, height)
+
+
+def _sides(tall: float, wide: float, area: int, multiple: int) -> tuple[int, int]:
+    """Rows and columns, multiples within an area, that show most detail of a picture of these proportions."""
+    best, most = (multiple, multiple), 0.0
+    for rows in range(multiple, max(area // multiple, multiple) + 1, multiple):
+        ideal = rows * wide / tall / multiple
+        for columns in {math.floor(ideal) * multiple, math.ceil(ideal) * multiple} - {0}:
+            detail = min(rows / tall, columns / wide)
+            if rows * columns <= max(area, multiple**2) and detail > most * (1 + 1e-9):
+                best, most = (rows, columns), detail
+    return best
+
+
+def _inside(centre: float, length: int, low: int, high: int) -> int:
+    """Where an interval of this length begins: around a centre, pushed inside low..high, or over both ends alike."""
+    if length >= high - low:
+        return low - (length - (high - low)) // 2
+    return min(max(round(centre - length / 2), low), high - length)
+
+
+def _between(at: Tensor, length: int, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """For pixels of `length`, which two of `count` each lies between, and how much of the second; pixel centres."""
+    place = ((at + 0.5) * count / length - 0.5).clamp(0, count - 1)
+    low = place.floor().long()
+    return low, (low + 1).clamp(max=count - 1), place - low
+
+
+def _area(window: Window) -> int:
+    return window.width * window.height
