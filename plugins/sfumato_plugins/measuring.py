@@ -56,7 +56,7 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
         "--work", default="sfumato-bench-edm", metavar="DIR", help="what it keeps (default: %(default)s)"
     )
     command.add_argument("--checkpoint", metavar="FILE", help="a network it trained before; default: the one in --work")
-    command.add_argument("--features", default="resnet56", metavar="NAME", help="of weights/cifar_resnet: %(default)s")
+    command.add_argument("--features", default="resnet20", metavar="NAME", help="of weights/cifar_resnet: %(default)s")
     command.add_argument("--seeds", metavar="N,N", help="only these; default: 0,1,2 with --full, else 0,1")
     command.add_argument("--calls", metavar="N,N", help="of the network a picture, odd; default: 17, with --full 17,35")
     command.add_argument("--compile", action="store_true", help="a third faster; needs a C++ compiler")

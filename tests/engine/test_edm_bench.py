@@ -74,7 +74,7 @@ def test_a_folder_without_weights_is_refused_with_a_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["bench", "edm", "--data", str(tmp_path), "--work", str(tmp_path / "w"), "--json"]) == 3
-    assert "no resnet56" in capsys.readouterr().err
+    assert "no resnet20" in capsys.readouterr().err
 
 
 @pytest.mark.slow

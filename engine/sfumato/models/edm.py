@@ -154,7 +154,7 @@ class LabelledDenoiser:
     def __call__(self, latent: Tensor, node: Node) -> Tensor:
         """D(latent; sigma of node), (B, 3, H, W), dtype of latent."""
         sigma = latent.new_full((len(latent),), node.sigma)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
+        with torch.autocast(latent.device.type, torch.bfloat16, enabled=self.bfloat16):
             return denoise(self.network, latent, sigma, self.label)
 
 

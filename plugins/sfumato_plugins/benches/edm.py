@@ -30,7 +30,7 @@ def run(
     *,
     work: Path | str = WORK,
     checkpoint: Path | str | None = None,
-    features: str = "resnet56",
+    features: str = "resnet20",
     seeds: Sequence[int] | None = None,
     budgets: Sequence[int] | None = None,
     full: bool = False,
