@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import nuke
 
-from sfumato_nuke import matte
+from sfumato_nuke import knobs, matte
 from sfumato_nuke.colour import Working
 from sfumato_nuke.fast import handed, upstream
 from sfumato_nuke.inside import REGION
-from sfumato_nuke.panel import arrows
+from sfumato_nuke.order import script_folder
+from sfumato_nuke.panel import arrows, named_files
 from sfumato_nuke.quiet import full_resolution
 from sfumato_plugins.errors import wrong
 from sfumato_plugins.tool import Images, Tool
@@ -70,6 +72,11 @@ def look(
             else:
                 found.files[item.name] = text
                 found.told.append(f"{item.name}: {text}")
+    for item in named_files(tool):
+        text = knobs.text(node, f"{tool.name}_{item.name}")
+        if text:
+            found.files[item.name] = os.path.join(script_folder(), text).replace("\\", "/")
+            found.told.append(f"{item.name}: {found.files[item.name]}")
     return found
 
 

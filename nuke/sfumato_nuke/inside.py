@@ -80,6 +80,11 @@ def exits(show: Sequence[str], pictures: Mapping[str, str]) -> list[Inside]:
     ]
 
 
+def way_through(tool: Tool) -> list[Inside]:
+    """The way out of a node whose result is no picture: the plate comes through."""
+    return [Inside("Output", "Output1", (tool.main_input.name,), at=(0, 10))]
+
+
 def _arrow(item: Images, number: int) -> Inside:
     knobs = {"number": number} if number else {}
     return Inside("Input", item.name, (), knobs, at=(number, 0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from sfumato_nuke.state import state_of, wants_of
 from sfumato_plugins.errors import wrong
 from sfumato_plugins.frames import parse_frames
 from sfumato_plugins.job import Job
+from sfumato_plugins.parameters import ModelFolder
 from sfumato_plugins.settings import Settings, load_settings
 from sfumato_plugins.template import fill
 from sfumato_plugins.tool import Tool
@@ -56,6 +57,7 @@ def order(node: Node, tool: Tool, to_compute: bool = True) -> Order:
     params = knobs.parameters(node, tool)
     if tool is MATTE:
         params = matte.widened(node, params, connected)
+    params = {**params, **_folders(tool, params)}
     if "device" not in params and settings.get("device"):
         params["device"] = settings.get("device")
     loose = not to_compute and node["range_from"].value() == RANGES[0] and node.input(0) is None
@@ -70,7 +72,7 @@ def order(node: Node, tool: Tool, to_compute: bool = True) -> Order:
         tool=tool.name,
         frames=frames,
         inputs={},
-        outputs={tool.main_output.name: output_of(node, settings, views)},
+        outputs={tool.main_output.name: output_of(node, settings, views, tool.main_output.suffix)},
         params=params,
         color={"config": space.config, tool.main_input.name: space.space},
         seed=int(knobs.one(node, "seed")),
@@ -112,12 +114,19 @@ def views_of(node: Node) -> tuple[str, ...]:
     return tuple(asked or (there if len(there) > 1 else ()))
 
 
-def output_of(node: Node, settings: Settings, views: Sequence[str]) -> str:
+def _folders(tool: Tool, params: Mapping[str, Any]) -> dict[str, str]:
+    """Models' folders from the root on, where they are written from the script's folder; a mere name stays one."""
+    names = [p.name for p in tool.parameters if isinstance(p, ModelFolder) and "/" in str(params.get(p.name, ""))]
+    return {name: os.path.join(script_folder(), os.path.expanduser(params[name])) for name in names}
+
+
+def output_of(node: Node, settings: Settings, views: Sequence[str], suffix: str = ".exr") -> str:
     """The template of the result's name, with a place for the view where there are several."""
-    text = knobs.text(node, "output") or str(settings.get("output") or "")
+    text = knobs.text(node, "output")
     if not text:
         view = ".%V" if len(views) > 1 else ""
-        text = DEFAULT_OUTPUT.replace(".####", f"{view}.####")
+        text = str(settings.get("output") or DEFAULT_OUTPUT.replace(".####", f"{view}.####"))
+        text = os.path.splitext(text)[0] + suffix if suffix != ".exr" else text
     text = text.replace("\\", "/")
     if not os.path.isabs(text) and not script_folder():
         what = "the script has never been saved, so its results have no folder"

@@ -15,6 +15,7 @@ QUEUE = "local queue"
 TARGETS = (QUEUE, "openjd", "deadline-cloud", "deadline10", "opencue", "tractor", "commands")
 RANGES = ("plate", "script", "frames below")
 SHOW = ("result", "matte", "plate", "this frame")
+PLAIN = ("result", "plate", "this frame")
 
 _SCRIPT = """\
 try:
@@ -32,7 +33,12 @@ def button(name: str, label: str, help: str, same_line: bool = False) -> Knob:
 
 def arrows(tool: Tool) -> tuple[Images, ...]:
     """The inputs that get an arrow, in the order of their numbers. What may have any size is only looked at."""
-    return tuple(item for item in tool.inputs if not item.any_size)
+    return tuple(item for item in tool.inputs if item.picture and not item.any_size)
+
+
+def named_files(tool: Tool) -> tuple[Images, ...]:
+    """The inputs that are no pictures: a file knob each."""
+    return tuple(item for item in tool.inputs if not item.picture)
 
 
 def panel(tool: Tool, live: Iterable[Knob] = (), show: tuple[str, ...] = SHOW) -> tuple[Knob, ...]:
@@ -44,20 +50,24 @@ def _tool(tool: Tool, live: tuple[Knob, ...], show: tuple[str, ...]) -> Iterable
     yield Knob("tab", f"{tool.name}_tab", "Tool", tool.help)
     yield Knob("text", "status", "Status", "Which version is shown, and whether its inputs changed since.", saved=False)
     yield button("run_here", "Run here", "Compute the range on this machine, in a process of its own.")
-    yield button(
-        "solve_frame", "Solve this frame", "The current frame at preview quality, in the viewer's region.", True
-    )
+    if tool.main_output.picture:
+        quick = "at preview quality, in the viewer's region" if tool.regional else "alone, beside the versions"
+        yield button("solve_frame", "Solve this frame", f"The current frame {quick}.", True)
     yield button(
         "cancel", "Cancel", "Stop this node's run. Finished frames are kept; Run here goes on with them.", True
     )
-    yield Knob(
-        "choice",
-        "show",
-        "Show",
-        "What the node passes on. A render without a window never gets 'this frame' or an overlay.",
-        show[0],
-        show,
-    )
+    if tool.main_output.picture:
+        yield Knob(
+            "choice",
+            "show",
+            "Show",
+            "What the node passes on. A render without a window never gets 'this frame' or an overlay.",
+            show[0],
+            show,
+        )
+    for item in named_files(tool):
+        help = f"{item.help[:1].upper()}{item.help[1:]}; #### is the frame number."
+        yield Knob("file", f"{tool.name}_{item.name}", item.label, help, "")
     yield from parameters(tool, lambda group: group != "Output")
     yield Knob("whole", "seed", "Seed", "Another seed, other noise. Both eyes share it.", 0)
     yield from live
@@ -104,6 +114,9 @@ def _output(tool: Tool) -> Iterable[Knob]:
     yield Knob("string", "output_task", "Task", "{task} in the template. Empty: the node's name.", "", same_line=True)
     yield Knob("string", "version", "Version", "Like v003. Empty: the next one, or the one a stopped run began.", "")
     yield from parameters(tool, lambda group: group == "Output")
+    if not tool.main_output.picture:
+        made = tool.main_output
+        yield Knob("file", "result_file", made.label, f"What was made last: {made.help}. Written by Run here.", "")
     for item in tool.outputs[1:]:
         yield Knob("switch", f"write_{item.name}", item.label, f"Also write {item.help}, beside the result.", False)
     yield Knob(

@@ -41,16 +41,24 @@ def show(node: Node, tool: Tool, job: Job) -> None:
     pattern = pattern_of(tool, job)
     version = job.names.get("version", "")
     there = pattern.for_view(job.views[0] if job.views else None).on_disk() or job.written
-    same = node.node("result")["file"].value() == pattern.text
-    with unseen() if same else step(f"{node.name()}: show {version or 'the result'}"):
-        _point(node.node("result"), pattern.text, there)
+    with unseen() if shown(node) == pattern.text else step(f"{node.name()}: show {version or 'the result'}"):
+        if tool.main_output.picture:
+            _point(node.node("result"), pattern.text, there)
+        else:
+            node["result_file"].setValue(pattern.text)
         node["result_version"].setValue(version)
         node["result_form"].setValue(_form(tool, job))
         node["has_result"].setValue(True)
         if re.fullmatch(r"(v\d+)?", str(node["label"].value())):  # an artist's own words stay
             node["label"].setValue(version)
-    if nuke.GUI:
+    if nuke.GUI and tool.main_output.picture:
         node.node("result")["reload"].execute()
+
+
+def shown(node: Node) -> str:
+    """The files of the result: those of the Read inside, or where a result is no picture what its knob says."""
+    read = node.node("result")
+    return str((node["result_file"] if read is None else read["file"]).value())
 
 
 def show_frame(node: Node, tool: Tool, job: Job) -> None:
@@ -158,7 +166,7 @@ def status(node: Node, order: Order) -> str:
     if not node["has_result"].value():
         return "no result yet"
     name = node["result_version"].value() or "result"
-    if not os.path.isfile(Pattern(node.node("result")["file"].value()).beside(".result.json")):
+    if not os.path.isfile(Pattern(shown(node)).beside(".result.json")):
         return f"{name}, not complete"
     if not node["result_state"].value():
         return f"{name}, loaded"
@@ -185,7 +193,7 @@ def reveal(node: Node) -> None:
     Raises:
         JobError: there is no result.
     """
-    folder = os.path.dirname(str(node.node("result")["file"].value()))
+    folder = os.path.dirname(shown(node))
     if not os.path.isdir(folder):
         raise wrong("", "there is no result to reveal", "press Run here, or Load version")
     if not nuke.GUI:

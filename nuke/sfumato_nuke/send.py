@@ -50,7 +50,7 @@ def solve_frame(node: Node, tool: Tool) -> None:
     """
     free(node)
     asked = order(node, tool)
-    job, region = preview(asked, nuke.frame()), viewer_region()
+    job, region = preview(asked, nuke.frame()), viewer_region() if tool.regional else None
     found = looked(node, asked, job, region)
     folder = scratch.new(asked.settings, tool.name) if found.render else ""
     try:

@@ -11,7 +11,8 @@ from typing import Any
 
 import nuke
 
-from sfumato_nuke.panel import arrows
+from sfumato_nuke import knobs
+from sfumato_nuke.panel import arrows, named_files
 from sfumato_plugins.job import Job
 from sfumato_plugins.tool import Tool
 from sfumato_plugins.tools.matte import MATTE
@@ -71,6 +72,8 @@ def _files(read: Node, frames: Sequence[int]) -> Iterator[str]:
 def wants_of(node: Node, tool: Tool, job: Job) -> str:
     """A few digits that stand for what the node's knobs ask for."""
     values = {k: v for k, v in job.to_json().items() if k not in ("inputs", "outputs", "names")}
+    if named_files(tool):
+        values["files"] = [knobs.text(node, f"{tool.name}_{item.name}") for item in named_files(tool)]
     if tool is MATTE:
         values["band"] = [node[name].value() for name in ("band_inward", "band_outward", "trimap_from")]
     text = json.dumps(values, sort_keys=True)

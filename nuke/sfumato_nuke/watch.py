@@ -179,7 +179,8 @@ class Watch:
         knobs.tell(node, "last_error", " ")
         if run.kind == "frame":
             results.show_frame(node, tool, run.job)
-            knobs.tell(node, "status", f"frame {run.job.frames[0]} at preview quality")
+            quick = " at preview quality" if run.job.params.get("quality") == "preview" else ""
+            knobs.tell(node, "status", f"frame {run.job.frames[0]}{quick}")
             return
         results.show(node, tool, run.job)
         results.made(node, run.order)

@@ -2,9 +2,11 @@
 
 from sfumato_plugins.errors import nearest, wrong
 from sfumato_plugins.tool import Tool
+from sfumato_plugins.tools.edit import EDIT
+from sfumato_plugins.tools.invert import INVERT
 from sfumato_plugins.tools.matte import MATTE
 
-TOOLS: "tuple[Tool, ...]" = (MATTE,)
+TOOLS: "tuple[Tool, ...]" = (MATTE, EDIT, INVERT)
 
 
 def tool(name: str) -> Tool:

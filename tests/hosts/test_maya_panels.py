@@ -39,29 +39,42 @@ def listed(maya):
 # the tool panel
 
 
-def test_every_parameter_has_a_control_of_its_kind_with_a_label_and_a_help(maya):
+KINDS = {
+    "Choice": "optionMenuGrp",
+    "Switch": "checkBoxGrp",
+    "Number": "floatSliderGrp",
+    "Whole": "intSliderGrp",
+    "Several": "checkBox",
+    "Prompt": "textFieldGrp",
+    "Factors": "textFieldGrp",
+    "NumberOr": "textFieldGrp",
+    "ModelFolder": "textFieldButtonGrp",
+}
+
+
+@pytest.mark.parametrize("label", ["Matte", "Edit", "Invert"])
+def test_every_parameter_has_a_control_of_its_kind_with_a_label_and_a_help(maya, label):
     import sfumato_plugins
 
-    (tool,) = sfumato_plugins.TOOLS
-    maya.ui.press(maya.ui.entry("Shelves|sfumato", "Matte..."))
-    kinds = {"Choice": "optionMenuGrp", "Switch": "checkBoxGrp", "Number": "floatSliderGrp", "Several": "checkBox"}
+    tool = sfumato_plugins.tool(label.lower())
+    maya.ui.press(maya.ui.entry("Shelves|sfumato", f"{label}..."))
     for parameter in tool.parameters:
-        name = f"sfumato_matte_{parameter.name}"
+        name = f"sfumato_{tool.name}_{parameter.name}"
         if type(parameter).__name__ == "Several":
             assert all(maya.ui.find(f"{name}_{option}").kind == "checkBox" for option in parameter.options)
             continue
         element = maya.ui.find(name)
-        assert element.kind == kinds[type(parameter).__name__]
+        assert element.kind == KINDS[type(parameter).__name__]
         assert element.flags["annotation"] == parameter.help
         assert parameter.label in (element.flags["label"], element.flags.get("label1"))
     for images in (*tool.inputs, *tool.outputs):
-        assert images.help in maya.ui.find(f"sfumato_matte_{images.name}").flags["annotation"]
+        assert images.help in maya.ui.find(f"sfumato_{tool.name}_{images.name}").flags["annotation"]
 
 
 def test_any_kind_of_parameter_can_be_drawn_and_read_back(maya):
     from sfumato_maya import controls
 
-    from sfumato_plugins.parameters import Choice, Number, Several, Switch, Text, Whole
+    from sfumato_plugins.parameters import Choice, ModelFolder, Number, NumberOr, Prompt, Several, Switch, Text, Whole
 
     cmds = maya.cmds
     cmds.window("w")
@@ -75,11 +88,18 @@ def test_any_kind_of_parameter_can_be_drawn_and_read_back(maya):
         Several("f", "F", "h", ("x",), options=("x", "y")),
         Text("g", "G", "h", "words"),
         Switch("i", "I", "h", True),
+        Prompt("j", "J", "h", ""),
+        ModelFolder("k", "K", "h", "embedded"),
+        NumberOr("l", "L", "h", "auto", options=("auto",)),
     ]
     read = {parameter.name: controls.draw_parameter(parameter, "w") for parameter in kinds}
     assert {n: r() for n, r in read.items()} == {
-        **{"a": 3, "b": 3, "c": 0.5, "d": 5.0, "e": "two", "f": ["x"], "g": "words", "i": True}
+        **{"a": 3, "b": 3, "c": 0.5, "d": 5.0, "e": "two", "f": ["x"], "g": "words", "i": True},
+        **{"j": "", "k": "embedded", "l": "auto"},
     }
+    for name, value in {"j": "a ball", "k": "/m", "l": "0.5"}.items():
+        maya.ui.type(f"w_{name}", value)
+    assert [read.pop(name)() for name in ("j", "k", "l")] == ["a ball", "/m", 0.5]
     for name, value in {"a": 7, "b": 8, "c": 0.1, "d": 2.0, "e": "one", "f_y": True, "g": "", "i": False}.items():
         maya.ui.type(f"w_{name}", value)
     assert [r() for r in read.values()] == [7, 8, 0.1, 2.0, "one", ["x", "y"], "", False]

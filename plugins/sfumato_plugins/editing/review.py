@@ -1,0 +1,219 @@
+"""A finished edit laid out for review: frames read back from disk, and what the model saw while they were made."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable
+
+from sfumato_plugins.editing.inputs import EditInputs
+from sfumato_plugins.editing.page import write_page
+from sfumato_plugins.editing.written import Written, read_written
+from sfumato_plugins.files import Files
+from sfumato_plugins.job import Job
+from sfumato_plugins.place import Place
+from sfumato_plugins.private import allowed
+from sfumato_plugins.tool import Tool
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sfumato.matte.detail import Detail
+    from sfumato.matte.review import Review
+
+SMALL, LONGEST = 640, 960  # pixels: long side of the clip's frames, and of pictures
+MOST_CLIP_FRAMES, MOST_DETAILS = 240, 4
+TIMES = 10  # a difference is shown so much stronger
+NUMBERS = ("seconds", "seconds_up", "seconds_down", "seconds_plate", "calls", "exact", "changed", "latent_mean", "latent_deviation", "latent_kurtosis",
+           "latent_neighbours", "view", "holes", "device")  # fmt: skip
+
+
+def make_page(
+    tool: Tool,
+    job: Job,
+    result: Mapping[str, Any],
+    report: Callable[[Any], None],
+    place: Place,
+    *,
+    page: str = "",
+    prompts: bool | None = None,
+) -> list[str]:
+    """Write the page of a complete job of one view.
+
+    Args:
+        result: The job's result; gives each frame's numbers.
+        page: Where to; default: the job's own output.
+        prompts: Whether the page says what was asked for; default: where the site allows it.
+
+    Returns:
+        The files written, the page first.
+    """
+    files = Files(tool, job)
+    target = job.output("page")
+    layout = _Layout(tool, job, files, result, report, place, allowed(job) if prompts is None else prompts)
+    written = write_page(page or (target.text if target else "page.html"), layout.review())
+    return [str(path) for path in written]
+
+
+class _Layout:
+    """Rows, clip and pictures of one view's frames."""
+
+    def __init__(
+        self,
+        tool: Tool,
+        job: Job,
+        files: Files,
+        result: Mapping[str, Any],
+        report: Callable[[Any], None],
+        place: Place,
+        prompts: bool,
+    ) -> None:
+        from sfumato.matte.review import Burn
+
+        self.job, self.frames, self.place, self.report = job, files.written, place, report
+        self.inputs = EditInputs(job, files, place)
+        self.values, self.result, self.prompts = tool.values(job), result, prompts
+        self.stats = {frame["frame"]: frame["stats"] for frame in result["frames"] if frame["view"] == job.view}
+        title = job.names.get("shot") or os.path.basename(job.inputs[tool.main_input.name]).partition(".")[0]
+        self.burn = Burn(title, job.names.get("version", ""), f"sfumato {tool.name}", self._preset())
+
+    def review(self) -> Review:
+        from sfumato.matte.review import Review
+        from sfumato.matte.sheet import contact_sheet, encoded
+        from sfumato.report import Step
+
+        rows, clip_frames, clip = self._numbers()
+        first = look_first(rows)
+        details, sheets = [], {}
+        for step, (frame, reason) in enumerate(first, start=1):
+            detail, tiles = self._in_full(frame, reason)
+            details.append(detail)
+            sheets[str(frame)] = encoded(contact_sheet(tiles, self.burn.line(frame)))
+            self.report(Step("review pictures", step, len(first), frame=frame))
+        one = read_written(self.job, self.inputs, self.frames[0])
+        size = one.plate.shape[2], one.plate.shape[1]
+        return Review(self.burn, size, self._summary(one), rows, first, details, clip_frames, clip, sheets)
+
+    def _preset(self) -> str:
+        values = self.values
+        return f"{values['steps']} steps, strength {values['strength']:g}, guidance {values['guidance']:g}"
+
+    def _summary(self, one: Written) -> dict[str, Any]:
+        mine = list(self.stats.values())
+        seconds = [s["seconds"] for s in mine if "seconds" in s]
+        exact = [s["exact"] for s in mine if "exact" in s]
+        flicker = self.result.get("sequence", {}).get(self.job.view or "main", {})
+        return {
+            "view": self.job.view,
+            "colour": one.source.space,
+            "model": self.result["trained_weights"],
+            "source": self.values["source"] if self.prompts else "",
+            "target": self.values["target"] if self.prompts else "",
+            "trip": f"exact in {sum(exact)} of {len(exact)} frames" if exact else "",
+            "network calls a frame": max((s.get("calls", 0) for s in mine), default=0),
+            "seconds a frame": f"{sum(seconds) / len(seconds):.2f}" if seconds else "",
+            "flicker": f"{flicker['ratio']:.2f} of the plate's" if flicker.get("ratio") else "",
+            "seed": self.job.seed or "0",
+            "version": self.result["version"],
+            "job": self.result["job_hash"],
+        }
+
+    def _numbers(self) -> tuple[list[dict[str, Any]], list[int], dict[str, list[bytes]]]:
+        """A row for each frame, and the small frames of the clip. Three frames are held at a time."""
+        from sfumato.matte.sheet import encoded
+        from sfumato.report import Step
+
+        clip_frames = list(self.frames)[:: max(1, -(-len(self.frames) // MOST_CLIP_FRAMES))]
+        clip: dict[str, list[bytes]] = {"plate": [], "edit": [], f"difference x{TIMES}": []}
+        rows: list[dict[str, Any]] = []
+        held: list[Written] = []
+        for step, frame in enumerate(self.frames, start=1):
+            one = read_written(self.job, self.inputs, frame)
+            rows.append(
+                {"frame": frame, **{n: v for n in NUMBERS if (v := self.stats.get(frame, {}).get(n)) is not None}}
+            )
+            held = [*(held[-2:] if self.frames[step - 2] == frame - 1 else []), one]
+            if len(held) == 3:
+                rows[-2].update(_flicker(held))
+            if frame in clip_frames:
+                for mode, picture in zip(clip, self._pictures(one, SMALL).values()):
+                    clip[mode].append(encoded(picture, ".jpg", 84))
+            self.report(Step("review numbers", step, len(self.frames), frame=frame))
+        return rows, clip_frames, clip
+
+    def _pictures(self, one: Written, longest: int) -> dict[str, Tensor]:
+        """Plate, edit and what lies between them, display-coded, (3, h, w)."""
+        from sfumato.matte.pictures import reduce_to
+
+        plate, edit = (self._shown(reduce_to(p.nan_to_num(0, 0, 0), longest), one) for p in (one.plate, one.edit))
+        return {"plate": plate, "edit": edit, f"difference x{TIMES}": ((edit - plate).abs() * TIMES).clamp(0, 1)}
+
+    def _shown(self, pixels: Tensor, one: Written) -> Tensor:
+        from sfumato.color import display
+
+        return display(pixels, self.place.config, one.source.space)
+
+    def _in_full(self, frame: int, reason: str) -> tuple[Detail, list[tuple[str, Tensor]]]:
+        """A frame's pictures as files, and those of the contact sheet as tensors."""
+        from sfumato.matte.detail import Detail
+        from sfumato.matte.pictures import grey, reduce_to
+        from sfumato.matte.sheet import encoded
+
+        one = read_written(self.job, self.inputs, frame)
+        shown = self._pictures(one, LONGEST)
+        added = reduce_to((one.added != 0).any(0, keepdim=True).float(), LONGEST)
+        shown["where it changed"] = grey(added)
+        shown.update(self._model_saw(frame))
+        pictures = {name: encoded(p, ".png" if name in _EXACT else ".jpg", 92) for name, p in shown.items()}
+        order = ("plate", "reconstruction", "edit", f"difference x{TIMES}", *_EXACT)
+        return Detail(frame, reason, pictures, []), [(n, shown[n]) for n in dict.fromkeys(order) if n in shown]
+
+    def _model_saw(self, frame: int) -> dict[str, Tensor]:
+        """What the model was shown and made, at its own size; nothing for a frame that was made without a page."""
+        seen = self.place.store.get(f"seen-{frame}") if self.place.store else None
+        if seen is None:
+            return {}
+        found = {
+            "seen by the model": seen["plate"],
+            "reconstruction": seen["recon"],
+            "the model's edit": seen["edit"],
+            f"edit less reconstruction x{TIMES}": ((seen["edit"] - seen["recon"]).abs() * TIMES).clamp(0, 1),
+        }
+        times = max(1, SMALL // max(seen["plate"].shape[-2:]))  # its own pixels, and a browser would blur small ones
+        return {name: p.repeat_interleave(times, 1).repeat_interleave(times, 2) for name, p in found.items()}
+
+
+_EXACT = ("seen by the model", "reconstruction", "the model's edit", f"edit less reconstruction x{TIMES}",
+          "where it changed")  # fmt: skip
+
+
+def _flicker(three: Sequence[Written]) -> dict[str, float]:
+    """Of the middle one of three frames, where it or its neighbours were edited: the edit's and the plate's, x 1e3."""
+    import torch
+
+    from sfumato.diffusion.metrics import flicker
+
+    if len({tuple(one.plate.shape) for one in three}) > 1:
+        return {}
+    where = torch.stack([one.added != 0 for one in three]).any(0).any(0, keepdim=True)
+    plates, edits = zip(*(one.shown() for one in three))
+    found = {"flicker": edits, "plate_flicker": plates}
+    return {name: 1e3 * flicker(before, here, after, where) for name, (before, here, after) in found.items()}
+
+
+def look_first(rows: Sequence[Mapping[str, Any]]) -> list[tuple[int, str]]:
+    """The frames to see first and why: a trip that was not exact, the strongest flicker, the largest change."""
+    found: dict[int, str] = {}
+    inexact = [row for row in rows if row.get("exact") is False]
+    if inexact:
+        found[inexact[0]["frame"]] = f"the trip is not exact, in {len(inexact)} frames"
+    restless = [row for row in rows if row.get("flicker", 0) > row.get("plate_flicker", 0)]
+    for row in sorted(restless, key=lambda r: r["plate_flicker"] - r["flicker"])[:2]:
+        found.setdefault(
+            row["frame"], f"flickers by {row['flicker']:.1f}e-3, its plate by {row['plate_flicker']:.1f}e-3"
+        )
+    changed = max(rows, key=lambda row: row.get("changed", 0))
+    if changed.get("changed"):
+        found.setdefault(changed["frame"], f"changed most, {changed['changed']:.1%} of the pixels")
+    found.setdefault(rows[0]["frame"], "the first frame")
+    return list(found.items())[:MOST_DETAILS]
