@@ -194,9 +194,7 @@ def _freed(python: str, environ: dict[str, str]) -> float:
     return found
 
 
-def _failures(
-    folder: str, python: str, job: dict[str, Any], own: dict[str, str]
-) -> dict[str, Callable[[str], Row]]:
+def _failures(folder: str, python: str, job: dict[str, Any], own: dict[str, str]) -> dict[str, Callable[[str], Row]]:
     """The ten ways an engine fails, each measured from the moment it does."""
     no_torch = stand_in.real_python(folder, "sys.modules['torch'] = None")
     wrong = stand_in.program(os.path.join(folder, "wrong"), f'exec "{sys.executable}" -I -S "$@"')
@@ -219,9 +217,7 @@ def _failures(
     }
 
 
-def _failure(
-    case: str, python: str, own: dict[str, str], job: dict[str, Any], since: str, waits: float = 0.0
-) -> Row:
+def _failure(case: str, python: str, own: dict[str, str], job: dict[str, Any], since: str, waits: float = 0.0) -> Row:
     """From the moment it goes wrong to the sentence, less what was meant to be waited for.
 
     since: What the engine says then: a note with the time on its own clock, which is ours too, or `accepted`, or
