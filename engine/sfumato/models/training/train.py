@@ -99,9 +99,9 @@ def _batches(training: Training, first: int) -> Iterator[tuple[Tensor, Tensor, T
 
 
 def _levels(uniform: Any, logs: Any) -> Tensor:
-    """Times, alphas, sigmas (3, B). Four in five noise levels lie where shapes are decided, the rest anywhere."""
-    middle = 0.5 + 1.0 * np.log(uniform[0] / (1 - uniform[0]) + 1e-9)
-    log = np.where(uniform[1] < 0.8, middle, logs[0] + uniform[0] * (logs[-1] - logs[0]))
+    """Times, alphas, sigmas (3, B). Nine in ten noise levels lie where shapes are decided, the rest anywhere."""
+    middle = 0.9 + 0.7 * np.log(uniform[0] / (1 - uniform[0]) + 1e-9)
+    log = np.where(uniform[1] < 0.9, middle, logs[0] + uniform[0] * (logs[-1] - logs[0]))
     log = np.clip(log, logs[0], logs[-1])
     alpha = 1 / np.sqrt(1 + np.exp(2 * log))
     time = np.interp(log, logs, np.arange(len(logs)))
