@@ -8,15 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sfumato.diffusion.display import display_of
 from sfumato.diffusion.edit import Edit, EditSettings, edit_plate, invert_plate, load_inversion
 from sfumato.diffusion.fingerprint import weights_digest
-from sfumato.diffusion.inversion import seen
 from sfumato.diffusion.protocols import Context, Prediction
 from sfumato.diffusion.record import RecordMismatchError
 from sfumato.diffusion.schedule import Node, scaled_linear
 from sfumato.diffusion.walk import DriftedError
-from sfumato.diffusion.window import choose_view
 from sfumato.errors import InputError, RequestError
 from sfumato.models.codecs import Pixels
 from sfumato.models.model import Levels, Model
@@ -59,28 +56,6 @@ class Painter(nn.Module):
         told = torch.cat([context.tokens[:, 0], torch.full((len(latent), 1), node.time / 1000)], 1)
         hidden = torch.tanh(self.first(latent) + self.word(told)[:, :, None, None])
         return self.last(nn.functional.pad(hidden, (1,) * 4)) + self.fault * self.asked
-
-
-class Remembering(nn.Module):
-    """A network that knows a picture for each prompt by heart: the exact denoiser of pictures near it."""
-
-    prediction: Prediction = "eps"
-    spread = 0.1
-
-    def __init__(self, pictures: list[Tensor]) -> None:
-        super().__init__()
-        self.means = nn.Parameter(2 * torch.stack(pictures) - 1)
-
-    def forward(self, latent: Tensor, node: Node, context: Context) -> Tensor:
-        mean = self.means[context.tokens[:, 0, 0].long()]
-        return node.sigma / ((node.alpha * self.spread) ** 2 + node.sigma**2) * (latent - node.alpha * mean)
-
-
-class Titles(Words):
-    """Prompts as the number of a picture."""
-
-    def __call__(self, prompts: list[str]) -> Context:
-        return Context(torch.tensor([[[float(prompt == BLUE)]] for prompt in prompts]))
 
 
 def model_of(network: nn.Module, words: Words, size: int = 32) -> Model:
@@ -238,49 +213,6 @@ def test_ddim_goes_the_same_way_and_does_not_come_back(model: Model) -> None:
         invert_plate(wild(), RED, model, settings)
 
 
-def remembering(before: Plate, after: Plate) -> Model:
-    return model_of(Remembering([shown(before), shown(after)]), Titles(), 32)
-
-
-def shown(plate: Plate) -> Tensor:
-    return seen(plate, choose_view(plate, (32, 32), 4), display_of(plate))
-
-
-def scene(ball: tuple[float, float, float], size: int = 96, space: str | None = None) -> Plate:
-    """A ball of a colour of Rec.709 on a green ground, with grain, in a space's own primaries."""
-    y, x = torch.meshgrid(torch.arange(float(size)), torch.arange(float(size)), indexing="ij")
-    inside = (size * 0.28 + 0.5 - ((x - size / 2) ** 2 + (y - size / 2) ** 2).sqrt()).clamp(0, 1)
-    ground, thing = (torch.tensor(c).view(3, 1, 1) for c in ((0.05, 0.25, 0.04), ball))
-    light = ground * (1 - inside) + thing * inside
-    window = Window(0, 0, size, size)
-    plate = Plate(light, ("R", "G", "B"), space, window, window)
-    grain = 0.01 * torch.randn(3, size, size, generator=torch.Generator().manual_seed(4))
-    return plate.replace(pixels=display_of(plate).back(light) + grain)
-
-
-@pytest.mark.parametrize("space", [None, "ACEScg"])
-def test_a_red_ball_becomes_blue_in_the_plates_own_primaries_and_the_ground_keeps_its_bits(space: str | None) -> None:
-    before, after = scene((0.6, 0.03, 0.03), space=space), scene((0.03, 0.05, 0.6), space=space)
-    model = remembering(before, after)
-    found = edit_plate(before, RED, BLUE, model, EditSettings(steps=20, strength=1.0, guidance=1.0))
-    centre = (slice(None), slice(36, 60), slice(36, 60))
-    torch.testing.assert_close(
-        found.pixels[centre].mean((1, 2)), after.pixels[centre].mean((1, 2)), rtol=0.05, atol=0.01
-    )
-    assert float(found.pixels[centre].std((1, 2)).mean()) == pytest.approx(0.01, rel=0.2)
-    assert same_bits(found.pixels[:, :10], before.pixels[:, :10])
-    assert exact(found)
-
-
-def test_a_lamp_of_50_is_taken_away_by_words_alone() -> None:
-    before, after = scene((50.0, 50.0, 40.0)), scene((0.05, 0.25, 0.04))
-    model = remembering(before, after)
-    found = edit_plate(before, RED, BLUE, model, EditSettings(steps=20, strength=1.0, guidance=1.0))
-    assert float(before.pixels.max()) > 49
-    assert float((found.pixels - after.pixels).abs().max()) < 0.1
-    assert float(torch.nn.functional.avg_pool2d((found.pixels - after.pixels)[None], 8).abs().max()) < 0.02
-
-
 def test_a_coded_still_and_a_darker_exposure_come_back_too(model: Model) -> None:
     still = Plate(torch.rand(3, 40, 50), ("R", "G", "B"), None, Window(0, 0, 50, 40), Window(0, 0, 50, 40), coded=True)
     for settings in (QUICK, EditSettings(steps=10, exposure=-2.0)):
@@ -340,15 +272,6 @@ def test_every_phase_is_told(model: Model) -> None:
     edit_plate(wild(), RED, BLUE, model, QUICK, report=told.append)
     assert list(dict.fromkeys(step.phase for step in told)) == ["invert", "replay", "sample", "lay"]
     assert all(0 <= step.step <= step.of for step in told)
-
-
-def test_the_noise_that_was_reached_is_described() -> None:
-    before, after = scene((0.6, 0.03, 0.03)), scene((0.03, 0.05, 0.6))
-    model = remembering(before, after)
-    found = edit_plate(before, RED, BLUE, model, EditSettings(steps=30, strength=1.0, guidance=1.0))
-    assert found.latents["node"] == 30
-    assert abs(found.latents["mean"]) < 1
-    assert set(found.latents) == {"node", "time", "mean", "deviation", "kurtosis", "neighbours"}
 
 
 def test_wrong_requests_are_sentences(model: Model) -> None:
