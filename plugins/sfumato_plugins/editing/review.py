@@ -18,14 +18,16 @@ from sfumato_plugins.tool import Tool
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from sfumato.diffusion.edit import Edit
     from sfumato.matte.detail import Detail
-    from sfumato.matte.review import Review
+    from sfumato.matte.review import Burn, Review
+    from sfumato.plate import Plate
 
 SMALL, LONGEST = 640, 960  # pixels: long side of the clip's frames, and of pictures
 MOST_CLIP_FRAMES, MOST_DETAILS = 240, 4
 TIMES = 10  # a difference is shown so much stronger
-NUMBERS = ("seconds", "seconds_up", "seconds_down", "seconds_plate", "calls", "exact", "changed", "latent_mean", "latent_deviation", "latent_kurtosis",
-           "latent_neighbours", "view", "holes", "device")  # fmt: skip
+NUMBERS = ("seconds", "seconds_up", "seconds_down", "seconds_plate", "calls", "exact", "changed", "latent_mean",
+           "latent_deviation", "latent_kurtosis", "latent_neighbours", "view", "holes", "device")  # fmt: skip
 
 
 def make_page(
@@ -55,6 +57,34 @@ def make_page(
     return [str(path) for path in written]
 
 
+def keep_seen(job: Job, values: Mapping[str, Any], frame: int, plate: Plate, edit: Edit, place: Place) -> None:
+    """Keep what the model saw and made of a frame, and its contact sheet, until the page is there to hold them."""
+    import torch
+
+    from sfumato.diffusion.sheet import edit_sheet
+
+    if place.store:
+        sheet = edit_sheet(edit, plate, _show(place, plate), burn_of(job, values).line(frame))
+        pictures = {"plate": edit.plate, "recon": edit.recon, "edit": edit.edit}
+        place.store.put(f"seen-{frame}", {**pictures, "sheet": torch.frombuffer(bytearray(sheet), dtype=torch.uint8)})
+
+
+def burn_of(job: Job, values: Mapping[str, Any]) -> Burn:
+    """What is burnt into every picture: shot, version, tool and how it was edited."""
+    from sfumato.matte.review import Burn
+
+    title = job.names.get("shot") or os.path.basename(job.inputs["plate"]).partition(".")[0]
+    preset = f"{values['steps']} steps, strength {values['strength']:g}, guidance {values['guidance']:g}"
+    return Burn(title, job.names.get("version", ""), f"sfumato {job.tool}", preset)
+
+
+def _show(place: Place, plate: Plate) -> Callable[[Tensor], Tensor]:
+    """A plate's values as the show's display has them."""
+    from sfumato.color import display
+
+    return lambda rgb: display(rgb, place.config, plate.space)
+
+
 class _Layout:
     """Rows, clip and pictures of one view's frames."""
 
@@ -68,35 +98,26 @@ class _Layout:
         place: Place,
         prompts: bool,
     ) -> None:
-        from sfumato.matte.review import Burn
-
         self.job, self.frames, self.place, self.report = job, files.written, place, report
         self.inputs = EditInputs(job, files, place)
         self.values, self.result, self.prompts = tool.values(job), result, prompts
         self.stats = {frame["frame"]: frame["stats"] for frame in result["frames"] if frame["view"] == job.view}
-        title = job.names.get("shot") or os.path.basename(job.inputs[tool.main_input.name]).partition(".")[0]
-        self.burn = Burn(title, job.names.get("version", ""), f"sfumato {tool.name}", self._preset())
+        self.burn = burn_of(job, self.values)
 
     def review(self) -> Review:
         from sfumato.matte.review import Review
-        from sfumato.matte.sheet import contact_sheet, encoded
         from sfumato.report import Step
 
         rows, clip_frames, clip = self._numbers()
         first = look_first(rows)
         details, sheets = [], {}
         for step, (frame, reason) in enumerate(first, start=1):
-            detail, tiles = self._in_full(frame, reason)
+            detail, sheets[str(frame)] = self._in_full(frame, reason)
             details.append(detail)
-            sheets[str(frame)] = encoded(contact_sheet(tiles, self.burn.line(frame)))
             self.report(Step("review pictures", step, len(first), frame=frame))
         one = read_written(self.job, self.inputs, self.frames[0])
         size = one.plate.shape[2], one.plate.shape[1]
         return Review(self.burn, size, self._summary(one), rows, first, details, clip_frames, clip, sheets)
-
-    def _preset(self) -> str:
-        values = self.values
-        return f"{values['steps']} steps, strength {values['strength']:g}, guidance {values['guidance']:g}"
 
     def _summary(self, one: Written) -> dict[str, Any]:
         mine = list(self.stats.values())
@@ -145,42 +166,40 @@ class _Layout:
         """Plate, edit and what lies between them, display-coded, (3, h, w)."""
         from sfumato.matte.pictures import reduce_to
 
-        plate, edit = (self._shown(reduce_to(p.nan_to_num(0, 0, 0), longest), one) for p in (one.plate, one.edit))
+        show = _show(self.place, one.source)
+        plate, edit = (show(reduce_to(p.nan_to_num(0, 0, 0), longest)) for p in (one.plate, one.edit))
         return {"plate": plate, "edit": edit, f"difference x{TIMES}": ((edit - plate).abs() * TIMES).clamp(0, 1)}
 
-    def _shown(self, pixels: Tensor, one: Written) -> Tensor:
-        from sfumato.color import display
-
-        return display(pixels, self.place.config, one.source.space)
-
-    def _in_full(self, frame: int, reason: str) -> tuple[Detail, list[tuple[str, Tensor]]]:
-        """A frame's pictures as files, and those of the contact sheet as tensors."""
+    def _in_full(self, frame: int, reason: str) -> tuple[Detail, bytes]:
+        """A frame's pictures, and its contact sheet: the one made with it, or of what lies on disk."""
         from sfumato.matte.detail import Detail
         from sfumato.matte.pictures import grey, reduce_to
-        from sfumato.matte.sheet import encoded
+        from sfumato.matte.sheet import contact_sheet, encoded
 
         one = read_written(self.job, self.inputs, frame)
         shown = self._pictures(one, LONGEST)
         added = reduce_to((one.added != 0).any(0, keepdim=True).float(), LONGEST)
         shown["where it changed"] = grey(added)
-        shown.update(self._model_saw(frame))
-        pictures = {name: encoded(p, ".png" if name in _EXACT else ".jpg", 92) for name, p in shown.items()}
-        order = ("plate", "reconstruction", "edit", f"difference x{TIMES}", *_EXACT)
-        return Detail(frame, reason, pictures, []), [(n, shown[n]) for n in dict.fromkeys(order) if n in shown]
-
-    def _model_saw(self, frame: int) -> dict[str, Tensor]:
-        """What the model was shown and made, at its own size; nothing for a frame that was made without a page."""
         seen = self.place.store.get(f"seen-{frame}") if self.place.store else None
-        if seen is None:
-            return {}
-        found = {
-            "seen by the model": seen["plate"],
-            "reconstruction": seen["recon"],
-            "the model's edit": seen["edit"],
-            f"edit less reconstruction x{TIMES}": ((seen["edit"] - seen["recon"]).abs() * TIMES).clamp(0, 1),
-        }
-        times = max(1, SMALL // max(seen["plate"].shape[-2:]))  # its own pixels, and a browser would blur small ones
-        return {name: p.repeat_interleave(times, 1).repeat_interleave(times, 2) for name, p in found.items()}
+        if seen:
+            shown.update(_model_saw(seen))
+            sheet = bytes(seen["sheet"].numpy())
+        else:
+            sheet = encoded(contact_sheet(list(shown.items()), self.burn.line(frame)))
+        pictures = {name: encoded(p, ".png" if name in _EXACT else ".jpg", 92) for name, p in shown.items()}
+        return Detail(frame, reason, pictures, []), sheet
+
+
+def _model_saw(seen: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What the model was shown and made, pixel by pixel but enlarged: a browser would blur small ones."""
+    found = {
+        "seen by the model": seen["plate"],
+        "reconstruction": seen["recon"],
+        "the model's edit": seen["edit"],
+        f"edit less reconstruction x{TIMES}": ((seen["edit"] - seen["recon"]).abs() * TIMES).clamp(0, 1),
+    }
+    times = max(1, SMALL // max(seen["plate"].shape[-2:]))
+    return {name: p.repeat_interleave(times, 1).repeat_interleave(times, 2) for name, p in found.items()}
 
 
 _EXACT = ("seen by the model", "reconstruction", "the model's edit", f"edit less reconstruction x{TIMES}",

@@ -13,9 +13,7 @@ from sfumato_plugins.template import for_layer
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from sfumato.diffusion.edit import Edit
     from sfumato.plate import Plate
-    from sfumato_plugins.store import FolderStore
 
 
 @dataclass(frozen=True)
@@ -42,11 +40,6 @@ class Written:
         finite = (pixels.nan_to_num(0.0, 0.0, 0.0) for pixels in (self.plate, self.edit))
         plate, edit = (display.encode(display.light(pixels)) for pixels in finite)
         return plate, edit
-
-
-def keep_seen(store: FolderStore, frame: int, edit: Edit) -> None:
-    """Keep what the model saw and made of a frame until the page is there; afterwards it is on the page alone."""
-    store.put(f"seen-{frame}", {"plate": edit.plate, "recon": edit.recon, "edit": edit.edit})
 
 
 def read_written(job: Job, inputs: EditInputs, frame: int) -> Written:

@@ -34,13 +34,13 @@ def run(job: Job, frames: Sequence[int], report: Callable[[Any], None], place: P
     """Edit frames and write them; each is yielded when its files are complete."""
     from sfumato_plugins.editing.edits import edited
     from sfumato_plugins.editing.outputs import write_edit
-    from sfumato_plugins.editing.written import keep_seen
+    from sfumato_plugins.editing.review import keep_seen
 
     values = EDIT.values(job)
     for frame in frames:
         source, edit, stats = edited(job, files_of(job), values, frame, report, place)
-        if job.output("page") and place.store:
-            keep_seen(place.store, frame, edit)
+        if job.output("page"):
+            keep_seen(job, values, frame, source.plate, edit, place)
         yield Made(frame, write_edit(job, values, frame, source, edit, place), stats)
 
 
