@@ -13,7 +13,7 @@ from sfumato_plugins.report import Teller
 def add_commands(commands: Any) -> None:
     """Add `evaluate matte`, `demo matte`, `bench matte`, `bench host` and `bench queue`."""
     _add_evaluate(commands.add_parser("evaluate", help="how far a result is from the truth"))
-    _add_demo(commands.add_parser("demo", help="make a shot with known truth, solve it, look at it"))
+    _add_demo(commands.add_parser("demo", help="see a tool at work on what it draws itself"))
     _add_bench(commands.add_parser("bench", help="measure on your own footage, beside other methods"))
 
 
@@ -28,7 +28,16 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
-    command = parser.add_subparsers(metavar="TOOL", required=True).add_parser("matte", help="hair before a bright sky")
+    names = parser.add_subparsers(metavar="TOOL", required=True)
+    command = names.add_parser("edit", help="a red ball becomes a blue one, and nothing else changes")
+    command.add_argument("--out", metavar="DIR", default="sfumato-demo-edit", help="default: %(default)s")
+    command.add_argument("--quick", action="store_true", help="a smaller plate, fewer steps")
+    command.add_argument("--model", default="embedded", metavar="PATH", help="a diffusers folder (default: embedded)")
+    command.add_argument("--seed", type=int, default=0, metavar="N")
+    command.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    command.add_argument("--progress", choices=("auto", "terminal", "openjd", "quiet"), default="auto")
+    command.set_defaults(go=_demo_edit)
+    command = names.add_parser("matte", help="hair before a bright sky")
     command.add_argument("--out", metavar="DIR", default="sfumato-demo-matte", help="default: %(default)s")
     command.add_argument("--quick", action="store_true", help="a smaller shot at preview quality")
     command.add_argument("--quality", choices=("preview", "standard", "final"), help="default: standard")
@@ -117,10 +126,20 @@ def _evaluate(args: argparse.Namespace, teller: Teller) -> int:
     return 0
 
 
+def _demo_edit(args: argparse.Namespace, teller: Teller) -> int:
+    from sfumato_plugins.demo_edit import demo_edit
+
+    return _shown(demo_edit(args.out, quick=args.quick, model=args.model, seed=args.seed, teller=teller), args, teller)
+
+
 def _demo(args: argparse.Namespace, teller: Teller) -> int:
     from sfumato_plugins.demo import demo_matte
 
     found = demo_matte(args.out, quick=args.quick, quality=args.quality, seed=args.seed, teller=teller)
+    return _shown(found, args, teller)
+
+
+def _shown(found: dict[str, Any], args: argparse.Namespace, teller: Teller) -> int:
     teller.end()
     if args.json:
         print(json.dumps(found, indent=1))

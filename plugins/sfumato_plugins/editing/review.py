@@ -38,21 +38,19 @@ def make_page(
     place: Place,
     *,
     page: str = "",
-    prompts: bool | None = None,
 ) -> list[str]:
     """Write the page of a complete job of one view.
 
     Args:
         result: The job's result; gives each frame's numbers.
         page: Where to; default: the job's own output.
-        prompts: Whether the page says what was asked for; default: where the site allows it.
 
     Returns:
         The files written, the page first.
     """
     files = Files(tool, job)
     target = job.output("page")
-    layout = _Layout(tool, job, files, result, report, place, allowed(job) if prompts is None else prompts)
+    layout = _Layout(tool, job, files, result, report, place)
     written = write_page(page or (target.text if target else "page.html"), layout.review())
     return [str(path) for path in written]
 
@@ -96,11 +94,10 @@ class _Layout:
         result: Mapping[str, Any],
         report: Callable[[Any], None],
         place: Place,
-        prompts: bool,
     ) -> None:
         self.job, self.frames, self.place, self.report = job, files.written, place, report
         self.inputs = EditInputs(job, files, place)
-        self.values, self.result, self.prompts = tool.values(job), result, prompts
+        self.values, self.result = tool.values(job), result
         self.stats = {frame["frame"]: frame["stats"] for frame in result["frames"] if frame["view"] == job.view}
         self.burn = burn_of(job, self.values)
 
@@ -128,8 +125,7 @@ class _Layout:
             "view": self.job.view,
             "colour": one.source.space,
             "model": self.result["trained_weights"],
-            "source": self.values["source"] if self.prompts else "",
-            "target": self.values["target"] if self.prompts else "",
+            **({name: self.values[name] for name in ("source", "target")} if allowed(self.job) else {}),
             "trip": f"exact in {sum(exact)} of {len(exact)} frames" if exact else "",
             "network calls a frame": max((s.get("calls", 0) for s in mine), default=0),
             "seconds a frame": f"{sum(seconds) / len(seconds):.2f}" if seconds else "",
