@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Callable
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from sfumato.diffusion.bdia import Plan
     from sfumato.diffusion.guidance import Guided
-    from sfumato.diffusion.schedule import Grid
     from sfumato.models.model import Model
 
 
@@ -69,21 +69,20 @@ def edit(
     return Edited(made, counted.calls, time.perf_counter() - before)
 
 
-def levels(model: Model, how: Settings, more: int = 0) -> Grid:
-    """The levels that are walked: the first `strength` of the model's own grid, `more` steps finer."""
+def _plan(model: Model, how: Settings, gamma: float | str = "auto") -> Plan:
+    """The walk that `sfumato edit` makes."""
+    from sfumato.diffusion.request import EditSettings, plan_of
 
-    grid: Grid = model.grid(how.steps + more)
-    return grid.until(max(2, round(how.strength * how.steps)) + more)
+    return plan_of(model, EditSettings(steps=how.steps, strength=how.strength, guidance=how.guidance, gamma=gamma))
 
 
-def _bdia(gamma: float | str) -> Walk:
+def _bdia(gamma: float | str = "auto") -> Walk:
     """N + 3 calls up, N - 1 down: as many as DDIM's with a step more."""
 
     def walk(model: Model, clean: Tensor, source: Guided, target: Guided, how: Settings) -> Tensor:
-        from sfumato.diffusion.bdia import make_plan
         from sfumato.diffusion.walk import Walk, invert, latent, resample
 
-        plan = make_plan(levels(model, how), gamma)
+        plan = _plan(model, how, gamma)
         inverted = invert(plan, source, clean)
         return latent(plan, resample(plan, target, Walk(inverted.pair)))
 
@@ -98,7 +97,7 @@ def _ddim(rounds: int = 0, guided: bool = True) -> Walk:
 
         from sfumato.diffusion.ddim import ddim_invert, ddim_sample
 
-        grid = levels(model, how, more=1)
+        grid = model.grid(how.steps + 1).until(_plan(model, how).grid.steps + 1)
         up = source if guided else replace(source, weight=1.0)
         return ddim_sample(target, grid, ddim_invert(up, grid, clean, rounds))
 
@@ -107,11 +106,11 @@ def _ddim(rounds: int = 0, guided: bool = True) -> Walk:
 
 OURS, THEIRS, USUAL = "BDIA", "DDIM", "DDIM, inverted without guidance"
 METHODS: dict[str, Walk] = {
-    OURS: _bdia("auto"),
+    OURS: _bdia(),
     THEIRS: _ddim(),
     USUAL: _ddim(guided=False),
+    "BDIA 1.0": _bdia(1.0),
     "BDIA 0.96": _bdia(0.96),
-    "BDIA optimal": _bdia("optimal"),
     "DDIM, 3 fixed-point rounds": _ddim(rounds=3),
 }
 EQUAL = (OURS, THEIRS, USUAL)
