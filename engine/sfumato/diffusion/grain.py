@@ -13,6 +13,7 @@ from sfumato.device import seeded
 PATCH = 16  # pixels a side of what grain is measured on
 REACH = 3  # pixels to each side over which grains are alike; film's at 4K are
 LEVELS = 8  # brightnesses at most for which grain is measured apart
+_SLACK = 1.2  # how much noisier a darker brightness may be measured all the same
 _FLAT = 1.25  # a patch is grain and nothing else up to so much more than the grain of the flattest
 
 
@@ -76,7 +77,7 @@ def patches_of(fine: Tensor, light: Tensor, most: int) -> tuple[Tensor, Tensor]:
 
 
 def measured(patches: Tensor, light: Tensor) -> Grain | None:
-    """The grain of patches (n, 3, PATCH^2) at their light (n,); None where there are too few to tell.
+    """The grain of patches (n, 3, PATCH^2) at their light (n,); None where there is none, or too little to tell by.
 
     How strong it is, is told by the flattest patches of each brightness: texture only adds. How coarse, and how alike
     in the three channels, by the brightness at which most are as flat as the flattest.
@@ -85,15 +86,17 @@ def measured(patches: Tensor, light: Tensor) -> Grain | None:
         return None
     groups = light.argsort(stable=True).tensor_split(max(1, min(LEVELS, len(light) // 32)))
     flat = [group[_flattest(patches[group].square().sum((1, 2)))] for group in groups]
+    flat = [which for which in flat if not _patterned(_spectrum(patches[which]))]
+    if not flat:
+        return None
     power = torch.stack([patches[which].square().mean((0, 2)) for which in flat])
     plain = patches[max(flat, key=len)]
-    alike = plain / plain.square().mean((0, 2), keepdim=True).sqrt().clamp_min(1e-20)
-    spectrum = torch.fft.fft2(alike.mean(1).reshape(-1, PATCH, PATCH)).abs().square().mean(0)
+    spectrum, levels = _spectrum(plain), torch.stack([light[which].mean() for which in flat])
     full = _filled(spectrum)
     return Grain(
-        torch.stack([light[which].mean() for which in flat]),
-        (power * full.sum() / spectrum.sum().clamp_min(1e-20)).sqrt(),
-        _together(alike),
+        levels,
+        _rising((power * full.sum() / spectrum.sum().clamp_min(1e-20)).sqrt(), levels),
+        _together(plain / plain.square().mean((0, 2), keepdim=True).sqrt().clamp_min(1e-20)),
         _kernel(full),
     )
 
@@ -101,10 +104,11 @@ def measured(patches: Tensor, light: Tensor) -> Grain | None:
 def _flattest(power: Tensor) -> Tensor:
     """Which of (n,) patches hold grain and nothing else.
 
-    Clipping from below: those up to `_FLAT` times as strong as the flattest tenth, and again, as long as more come.
+    Clipping from below: those up to `_FLAT` times as strong as the flattest of all, and thrice again as the mean of
+    those. Pure grain is taken whole that way; texture, which has patches of any strength, is not climbed far.
     """
-    limit = torch.quantile(power, 0.1)
-    for _ in range(6):
+    limit = torch.quantile(power, 0.005)
+    for _ in range(3):
         limit = power[power <= limit * _FLAT**2].mean()
     return (power <= limit * _FLAT**2).nonzero()[:, 0]
 
@@ -115,6 +119,28 @@ def _together(patches: Tensor) -> Tensor:
     likeness = channels @ channels.T / channels.square().sum(1).mean().clamp_min(1e-20)
     triangle: Tensor = torch.linalg.cholesky_ex(likeness + 1e-4 * torch.eye(3))[0]
     return triangle / triangle.square().sum(1, keepdim=True).sqrt().clamp_min(1e-20)
+
+
+def _rising(strength: Tensor, light: Tensor) -> Tensor:
+    """(L, 3) less the texture that gives itself away: no sensor or film is noisier, in light, where it gets less.
+
+    A brightness that is all but clean was clipped, or rendered, and says nothing of the others.
+    """
+    alive = strength > 1e-3 * light[:, None]
+    brighter = strength.where(alive, strength.new_tensor(torch.inf)).flip(0).cummin(0).values.flip(0)
+    return torch.minimum(strength, _SLACK * brighter)
+
+
+def _spectrum(patches: Tensor) -> Tensor:
+    """Mean power spectrum of (n, 3, PATCH^2), channels as strong as each other, (PATCH, PATCH)."""
+    alike = patches / patches.square().mean((0, 2), keepdim=True).sqrt().clamp_min(1e-20)
+    found: Tensor = torch.fft.fft2(alike.mean(1).reshape(-1, PATCH, PATCH)).abs().square().mean(0)
+    return found
+
+
+def _patterned(spectrum: Tensor) -> bool:
+    """Whether a few frequencies hold most of the power: stripes, weave, a screen; the coarsest grain stays below."""
+    return float(spectrum.flatten().topk(8).values.sum()) > 0.6 * float(spectrum.sum())
 
 
 def _filled(spectrum: Tensor) -> Tensor:

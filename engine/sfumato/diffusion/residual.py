@@ -16,7 +16,7 @@ from sfumato.plate import Plate
 
 DIFFER = 0.16  # display-referred: from here on recon and edit show something else; below a quarter of it, the same
 BAND = 128  # rows of the plate worked on at a time
-PATCHES = 4096  # on which grain is measured
+PATCHES = 8192  # on which grain is measured
 
 
 @dataclass(frozen=True)
