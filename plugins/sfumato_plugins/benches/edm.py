@@ -3,7 +3,8 @@
 A class-conditional EDM denoiser is trained on CIFAR-10, and every sampler starts from the same noise. `frechet` is the
 distance of its pictures from the training pictures, on the last features of a CIFAR-10 residual network that others
 trained; such distances compare within this table only. `error` is how far its pictures are from where the exact flow
-of this network leads, RMS, pictures in -1 .. 1. `low` and `high` bound the mean over seeds at 95 % (Student's t).
+of this network leads, RMS, pictures in -1 .. 1. `chosen` is our gamma with the least distance on a seed that is not
+counted; EDM has no such knob. `low` and `high` bound the mean over seeds at 95 % (Student's t).
 
 The weights it trains stay in its work folder: the pictures are CIFAR-10's, lossy here and for research only, so the
 product ships neither.
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 from typing import Any, Callable
 
 from sfumato_plugins.benches.edm_measure import Bench, interval
-from sfumato_plugins.benches.edm_samples import BEST, Path
+from sfumato_plugins.benches.edm_samples import Path
 from sfumato_plugins.benches.table import as_table
 
 Row = dict[str, Any]
@@ -86,7 +87,7 @@ def run(
 
 def as_text(document: dict[str, Any]) -> str:
     """The document for people."""
-    columns = ("case", "method", "calls", "frechet", "low", "high", "error", "off")
+    columns = ("case", "method", "calls", "frechet", "low", "high", "error", "chosen", "off")
     return "\n\n".join(
         (
             as_table(document["rows"], columns),
@@ -105,6 +106,7 @@ def _differences(rows: list[Row]) -> list[Row]:
     for ours in (row for row in rows if row not in theirs):
         for peer in theirs:
             row = {"case": ours["case"], "method": ours["method"], "against": peer["method"]}
+            row["chosen"] = ours.get("chosen", False)
             apart = [a - b for a, b in zip(ours["seeds"], peer["seeds"])]
             found.append({**row, **interval("difference", apart), "seeds": apart})
     return found
@@ -121,7 +123,7 @@ def _means(rows: list[Row]) -> dict[str, Row]:
 
 
 def _targets(differences: list[Row], trip: Row) -> list[Row]:
-    held = [d for d in differences if d["method"] == BEST]
+    held = [d for d in differences if d["chosen"]]
     named = [(f"{d['case']}: Frechet distance of BDIA-EDM less {d['against']}'s", d["difference"]) for d in held]
     named.append((f"{trip['case']}: elements off", trip["off"]))
     return [{"name": name, "value": round(value, 4), "bound": 0, "met": value <= 0} for name, value in named]
