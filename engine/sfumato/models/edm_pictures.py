@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sfumato.errors import InputError
+from sfumato.io import read_image
 
 Split = Literal["train", "test"]
 SIDE = 32
@@ -80,11 +81,10 @@ def _from_jpegs(archive: Path, only: Sequence[int] | None) -> tuple[Tensor, Tens
 
 
 def _decoded(path: Path, name: str) -> Any:
-    import OpenImageIO
-
-    picture = OpenImageIO.ImageInput.open(str(path))
-    pixels = picture.read_image(OpenImageIO.UINT8) if picture else None
-    if picture is None or pixels is None or pixels.shape != (SIDE, SIDE, 3):
+    try:
+        pixels = read_image(path).rgb()
+    except InputError as error:
+        raise InputError(f"{name} is no picture: {error.message}", "copy the archive again") from error
+    if pixels.shape != (3, SIDE, SIDE):
         raise InputError(f"{name} is no JPEG of {SIDE} x {SIDE} pixels", "copy the archive again")
-    picture.close()
-    return pixels
+    return (255 * pixels).round().byte().permute(1, 2, 0).numpy()
