@@ -66,7 +66,8 @@ class Display:
             return values * gain
         matrix = torch.tensor(self.matrix, dtype=torch.float64).reshape(3, 3)
         matrix = gain * (matrix.inverse() if back else matrix)
-        return torch.einsum("ij,jhw->ihw", matrix.to(values), values)
+        turned: Tensor = torch.einsum("ij,jhw->ihw", matrix.to(values), values)
+        return turned
 
 
 def display_of(plate: Plate, exposure: float = 0.0) -> Display:

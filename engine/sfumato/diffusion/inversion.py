@@ -161,7 +161,7 @@ def clean_of(inversion: Inversion, plate: Plate, model: Model, settings: EditSet
     """
     walk, states = inversion.record.walk, arithmetic(inversion.record.plan)
     picture = seen(plate, inversion.view, display_of(plate, settings.exposure))
-    found: Tensor = states.enter(model.codec.encode(picture[None].to(device_of(model))))  # type: ignore[assignment]
+    found: Tensor = states.enter(model.codec.encode(picture[None].to(device_of(model))))
     if digest(found) == walk.digests.get(0):
         return found
     if not walk.states:
@@ -204,7 +204,7 @@ def _notes(plate: Plate, source: str, view: View, display: Display, settings: Ed
     """What an inversion is of and how it was made, without any of its pixels or words."""
     pixels = hashlib.sha256()
     for channel in plate.on(view.part.common(plate.data)).rgb():
-        pixels.update(channel.contiguous().numpy())  # type: ignore[arg-type]
+        pixels.update(channel.contiguous().numpy())
     return {
         "plate": pixels.hexdigest(),
         "source": hashlib.sha256(source.encode()).hexdigest(),
