@@ -61,7 +61,7 @@ class Display:
     def _turned(self, values: Tensor, back: bool) -> Tensor:
         if self.coded:
             return values
-        gain = 2.0 ** (-self.exposure if back else self.exposure)
+        gain = float(2.0 ** (-self.exposure if back else self.exposure))
         if self.matrix is None:
             return values * gain
         matrix = torch.tensor(self.matrix, dtype=torch.float64).reshape(3, 3)
