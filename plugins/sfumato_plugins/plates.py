@@ -124,4 +124,5 @@ class naming:  # noqa: N801 reads as a word in a with statement
         from sfumato.errors import SfumatoError
 
         if isinstance(error, SfumatoError):
-            raise type(error)(f"{self._what}: {error.message}", error.hint) from error
+            error.message = f"{self._what}: {error.message}"
+            error.args = (error.message,)

@@ -1,9 +1,11 @@
 """A tiny shot in linear EXR, jobs about it, and the command line as a real process."""
 
 import importlib.util
+import json
 import os
 import pathlib
 import re
+import runpy
 import subprocess
 import sys
 import time
@@ -129,6 +131,119 @@ def shot(tmp_path):
     """An empty tiny shot; write frames into it."""
     pytest.importorskip("torch", reason=WITHOUT_ENGINE)
     return TinyShot(tmp_path)
+
+
+class TinyEdit:
+    """Plates of a red ball on grass, with what plates hold and models never see, and jobs that edit them."""
+
+    save = staticmethod(save)
+    SOURCE, TARGET = "a red ball on grass", "a blue ball on grass"
+
+    def __init__(self, folder, model):
+        self.folder, self.model = folder, model
+        self.plate, self.mask = str(folder / "plate.####.exr"), str(folder / "mask.####.exr")
+        self.edit = str(folder / "out" / "E.####.exr")
+
+    @staticmethod
+    def pixels(frame):
+        """(3, H, W): unclipped light, light below zero, a hole."""
+        import torch
+
+        rows, columns = SIZE
+        y, x = torch.meshgrid(torch.arange(rows).float(), torch.arange(columns).float(), indexing="ij")
+        ball = (((x - 30 - frame % 3) ** 2 + (y - 24) ** 2).sqrt() < 11).float()
+        light = torch.stack([0.2 + 0.6 * ball, 0.3 - 0.2 * ball, 0.15 + 0 * ball])
+        light += 0.01 * torch.randn(3, rows, columns, generator=torch.Generator().manual_seed(frame))
+        light[:, 1:4, 1:4] = 60.0
+        light[0, 10, 50] = -0.3
+        light[:, 40, 5] = float("nan")
+        return light
+
+    @staticmethod
+    def matte(frame):
+        """(1, H, W): soft, round the ball."""
+        import torch
+
+        rows, columns = SIZE
+        y, x = torch.meshgrid(torch.arange(rows).float(), torch.arange(columns).float(), indexing="ij")
+        return ((15 - ((x - 30 - frame % 3) ** 2 + (y - 24) ** 2).sqrt()) / 3).clamp(0, 1)[None]
+
+    def write(self, *frames):
+        for frame in frames:
+            save(self.folder / f"plate.{frame:04d}.exr", self.pixels(frame))
+            save(self.folder / f"mask.{frame:04d}.exr", self.matte(frame), ("A",))
+        return self
+
+    def job(self, frames="1", tool="edit", **more):
+        from sfumato_plugins.frames import parse_frames
+        from sfumato_plugins.job import Job
+
+        params = {"source": self.SOURCE, "target": self.TARGET, "model": self.model, "steps": 5, "device": "cpu"}
+        given = {
+            "inputs": {"plate": self.plate, "mask": self.mask},
+            "outputs": {"edit": self.edit},
+            "base": str(self.folder),
+            **more,
+            "params": {**params, **more.get("params", {})},
+        }
+        return Job(tool=tool, frames=parse_frames(frames), **given)
+
+    def inverting(self, frames="1", **more):
+        """The job that makes the records for such an edit."""
+        from dataclasses import replace
+
+        outputs = {"record": str(self.folder / "out" / "R.####.safetensors")}
+        job = self.job(frames, "invert", **{"outputs": outputs, **more})
+        return replace(job, params={name: value for name, value in job.params.items() if name != "target"})
+
+    def words(self, *more, tool="edit", **files):
+        """The command line of the same job; a file that is None is left out."""
+        out = {"edit": {"out": self.edit}, "invert": {"record": str(self.folder / "R.####.safetensors")}}[tool]
+        prompts = {"source": self.SOURCE, **({"target": self.TARGET} if tool == "edit" else {})}
+        named = {"plate": self.plate, "mask": self.mask, **prompts, **out, "model": self.model, "steps": 5, **files}
+        options = [str(word) for name, value in named.items() if value is not None for word in (f"--{name}", value)]
+        return [tool, *options, "--device", "cpu", "--progress", "quiet", *map(str, more)]
+
+    def output(self, frame=1):
+        return self.folder / "out" / f"E.{frame:04d}.exr"
+
+    def read(self, frame=1):
+        from sfumato.io import read_image
+
+        return read_image(self.output(frame))
+
+    def result(self):
+        return json.loads((self.folder / "out" / "E.result.json").read_text())
+
+    def journal(self):
+        from sfumato_plugins.ledger import read_journal
+
+        return read_journal(str(self.folder / "out" / "E.journal.jsonl"))
+
+
+def build_model(folder, **more):
+    """Write a diffusion model that takes no time; see tiny_diffusion.py."""
+    return runpy.run_path(str(pathlib.Path(__file__).parents[1] / "tiny_diffusion.py"))["build"](folder, **more)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory):
+    """The folder of a diffusion model that takes no time."""
+    pytest.importorskip("torch", reason=WITHOUT_ENGINE)
+    pytest.importorskip("diffusers", reason="needs diffusers")
+    return build_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture
+def another_model(tmp_path):
+    """another_model(seed=1) is the folder of one with other weights."""
+    return lambda **more: build_model(tmp_path / "another", **more)
+
+
+@pytest.fixture
+def editing(tmp_path, tiny_model):
+    """An empty shot to edit; write frames into it."""
+    return TinyEdit(tmp_path, tiny_model)
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,7 @@ Say = Callable[[str], None]
 COUNT, FULL_COUNT, BATCH = 60, 200, 20
 ROWS_FILE = "bench_edit_rows.jsonl"
 MEASURES = {"structure": -1, "psnr": 1, "background": -1}  # less is better, or more
+EQUAL_DB = 150.0  # stands for no error at all, which JSON has no number for
 LEAST = 0.05  # as many edits as the peer's have to succeed, less this share
 
 
@@ -142,7 +143,7 @@ def score(case: Case, before: Tensor, after: Tensor) -> Row:
     return {
         "case": case.name,
         "structure": 1e3 * structure_distance(before, after),
-        "psnr": psnr(before, after, away),
+        "psnr": min(psnr(before, after, away), EQUAL_DB),
         "background": 1e3 * background_error(before, after, away),
         "changed": changed(case, after),
     }
@@ -183,7 +184,7 @@ def differences(rows: Sequence[Row]) -> list[Row]:
     for peer in dict.fromkeys(row["method"] for row in rows if row["method"] != OURS):
         pairs = [(c[OURS], c[peer]) for c in by_case.values() if {OURS, peer} <= set(c)]
         for name in (*MEASURES, "changed") if len(pairs) > 1 else ():
-            apart = [a[name] - b[name] for a, b in pairs if a[name] is not None and math.isfinite(a[name] - b[name])]
+            apart = [a[name] - b[name] for a, b in pairs if a[name] is not None]
             if len(apart) > 1:
                 mean = _mean(apart)
                 spread = math.sqrt(math.fsum((x - mean) ** 2 for x in apart) / (len(apart) - 1) / len(apart))
@@ -220,8 +221,7 @@ def _by_case(rows: Sequence[Row]) -> dict[str, Mapping[str, Row]]:
 
 
 def _mean(values: Sequence[float]) -> Any:
-    finite = [value for value in values if math.isfinite(value)]
-    return math.fsum(finite) / len(finite) if finite else None
+    return math.fsum(values) / len(values) if values else None
 
 
 def as_text(document: dict[str, Any]) -> str:
