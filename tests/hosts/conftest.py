@@ -31,3 +31,15 @@ def tiny_shot(engine, tmp_path_factory):
     code = "import sys; from sfumato.demo.matte import make_shot; make_shot(sys.argv[1], 12, (160, 90))"
     subprocess.run([engine, "-c", code, str(folder)], check=True)
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(engine, tmp_path_factory):
+    """The folder of a diffusion model that takes no time, written by the engine."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    done = subprocess.run(
+        [engine, str(HERE.parent / "tiny_diffusion.py"), str(folder)], capture_output=True, check=False
+    )
+    if done.returncode:
+        pytest.skip("the engine has no diffusers: pip install diffusers transformers")
+    return folder

@@ -111,6 +111,23 @@ def test_a_models_folder_is_found_where_another_system_keeps_it():
         assert mapped(job, rows, {}).params == {"model": "/here/a", "source": "S:/models/a"}
 
 
+def test_a_farm_that_carries_files_is_told_of_the_models(tmp_path):
+    from sfumato_plugins.farm import export
+    from sfumato_plugins.job import Job
+
+    model = tmp_path / "model"
+    (model / "unet").mkdir(parents=True)
+    (model / "model_index.json").write_text(json.dumps({"unet": ["diffusers", "UNet2DConditionModel"]}))
+    (model / "unet" / "weights.safetensors").write_bytes(b"-")
+    (tmp_path / "plate.0001.exr").write_bytes(b"-")
+    params = {"source": "a ball", "target": "a cube", "model": "model"}
+    Job("edit", (1,), {"plate": "plate.####.exr"}, {"edit": "E.####.exr"}, params).save(str(tmp_path / "job.json"))
+    export(str(tmp_path / "job.json"), "deadline-cloud", str(tmp_path / "bundle"))
+    listed = (tmp_path / "bundle" / "asset_references.yaml").read_text()
+    for name in ("plate.0001.exr", "model_index.json", "weights.safetensors"):
+        assert name in listed
+
+
 def test_words_with_factors_are_read_as_they_are_written():
     assert factors("blue=2, red ball = .5") == {"blue": 2.0, "red ball": 0.5}
     assert factors("") == {}

@@ -12,6 +12,7 @@ from sfumato_plugins.farm.options import Options
 from sfumato_plugins.farm.plan import Stage, command, stages, title
 from sfumato_plugins.frames import format_frames
 from sfumato_plugins.job import Job
+from sfumato_plugins.parameters import ModelFolder
 from sfumato_plugins.paths import VARIABLE, rules, translate
 
 LONGEST = 10  # a task is stopped after this many times the minutes it is expected to take
@@ -76,7 +77,17 @@ class Sheet:
         for one in self.job.each_view():
             files = Files(tool, one)
             found.update({read.path: None for frame in files.shot for read in files.all_of(frame)})
+        found.update(dict.fromkeys(self._model_files()))
         return sorted(path for path in found if os.path.isfile(path))
+
+    def _model_files(self) -> list[str]:
+        """What lies in the folders of the job's models; of one that comes along with sfumato, nothing."""
+        from sfumato_plugins.editing.model import EMBEDDED, folder_of
+
+        tool = sfumato_plugins.tool(self.job.tool)
+        named = [tool.values(self.job)[p.name] for p in tool.parameters if isinstance(p, ModelFolder)]
+        folders = [folder_of(self.job, name) for name in named if name != EMBEDDED]
+        return [os.path.join(root, name) for folder in folders for root, _, names in os.walk(folder) for name in names]
 
     def output_folders(self) -> list[str]:
         """Folders the job writes to, on this machine; down to the first part of a name that is chosen later."""
