@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 
 from sfumato.errors import RequestError
 from sfumato.models.load import load_model
-from sfumato.models.load_about import read_licence
 from sfumato.models.load_levels import read_levels
+from sfumato.models.load_licence import read_licence
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -103,6 +105,18 @@ def test_a_licence_that_excludes_commercial_work_is_refused_where_the_site_says_
     assert code == 2
     assert "the licence of nc is cc-by-nc-4.0, which excludes commercial work" in text
     assert said()[0] == 0, "apache-2.0"
+
+
+def test_checking_a_job_imports_no_torch_and_finds_what_is_wrong_with_a_model(editing):
+    editing.write(1).job().save(str(editing.folder / "job.json"))
+    code = f"""
+import sys
+from sfumato_plugins.cli import main
+code = main(["check", {str(editing.folder / "job.json")!r}])
+sys.exit(code or bool({{"torch", "diffusers"}} & set(sys.modules)) * 50)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_whole_command_as_a_process_of_its_own(editing, command_line):

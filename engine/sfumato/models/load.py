@@ -9,10 +9,11 @@ import torch
 from sfumato.diffusion.protocols import Prediction
 from sfumato.errors import RequestError
 from sfumato.models.flux import flux
-from sfumato.models.load_about import read_digest, read_licence
-from sfumato.models.load_files import weight_files
-from sfumato.models.load_folder import KNOWN, Folder, offline, open_folder
+from sfumato.models.load_about import read_digest
+from sfumato.models.load_files import KNOWN, folder_name, folder_path, network_files, read_index
+from sfumato.models.load_folder import Folder, offline, open_folder
 from sfumato.models.load_levels import read_levels
+from sfumato.models.load_licence import read_licence
 from sfumato.models.load_parts import Parts
 from sfumato.models.model import Model
 from sfumato.models.pixart import pixart
@@ -20,14 +21,12 @@ from sfumato.models.sd3 import sd3
 from sfumato.models.sdxl import sdxl
 from sfumato.models.unet import unet
 
-EMBEDDED = Path(__file__).parent / "embedded"
 _MAKERS: dict[str, Callable[[Folder, Prediction], Parts]] = {
     "UNet2DConditionModel": unet,
     "SD3Transformer2DModel": sd3,
     "FluxTransformer2DModel": flux,
     "PixArtTransformer2DModel": pixart,
 }
-_NETWORKS = ("unet", "transformer", "vae", "text_encoder", "text_encoder_2", "text_encoder_3")
 
 
 @dataclass(frozen=True)
@@ -46,17 +45,8 @@ def read_about(where: str | Path = "embedded") -> About:
         RequestError: no such folder, code in it, or weights that are missing, damaged or only in pickles.
     """
     path = folder_path(where)
-    folder = open_folder(path, torch.device("cpu"), torch.float32)
-    return About(
-        name="demo" if where == "embedded" else path.resolve().name,
-        licence=read_licence(path, folder.index),
-        digest=read_digest(_files(folder)),
-    )
-
-
-def folder_path(where: str | Path) -> Path:
-    """The folder that is meant."""
-    return EMBEDDED if where == "embedded" else Path(where)
+    index = read_index(path)
+    return About(folder_name(where), read_licence(path, index), read_digest(network_files(path, index)))
 
 
 def load_model(
@@ -77,7 +67,7 @@ def load_model(
     with offline():
         folder = open_folder(folder_path(where), torch.device(device), dtype)
         maker = _maker(folder)
-        _files(folder)  # a file that is missing is told before others have loaded for minutes
+        network_files(folder.path, folder.index)  # a file that is missing is told before others have loaded for minutes
         levels = read_levels(folder.config("scheduler"))
         parts = maker(folder, levels.prediction)
     factor = parts.codec.factor
@@ -95,10 +85,6 @@ def load_model(
         multiple=parts.block * factor,
         network=parts.network,
     )
-
-
-def _files(folder: Folder) -> dict[str, list[Path]]:
-    return {part: weight_files(folder.path, part) for part in _NETWORKS if folder.kind(part)}
 
 
 def _maker(folder: Folder) -> Callable[[Folder, Prediction], Parts]:

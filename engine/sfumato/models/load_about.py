@@ -1,6 +1,5 @@
-"""What a model's folder says of itself: whose terms it is under, and which weights exactly it holds."""
+"""Which weights exactly a model's folder holds."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -10,23 +9,6 @@ from safetensors import safe_open
 from torch import Tensor
 
 from sfumato.diffusion.fingerprint import weights_digest
-
-
-def read_licence(path: Path, index: Mapping[str, Any]) -> str:
-    """A model's licence as its card's front matter names it, else its index, else the head of a licence file.
-
-    "unknown" if none does: whoever may only use certain licences should refuse that too.
-    """
-    card = _front_matter(path / "README.md")
-    named = card.get("license_name", "") if card.get("license") in ("other", "", None) else card["license"]
-    if named or card.get("license"):
-        return named or card["license"]
-    if isinstance(index.get("license"), str):
-        return str(index["license"])
-    for file in sorted(p for p in path.glob("*") if re.fullmatch(r"licen[sc]e(\.md|\.txt)?", p.name, re.IGNORECASE)):
-        lines = (line.strip(" #*\t") for line in _text(file).splitlines())
-        return next((line for line in lines if line), "unknown")
-    return "unknown"
 
 
 def read_digest(files: Mapping[str, Iterable[Path]]) -> str:
@@ -57,17 +39,3 @@ class _Tensors(Mapping[str, Tensor]):
 
     def __len__(self) -> int:
         return len(self._places)
-
-
-def _front_matter(card: Path) -> dict[str, str]:
-    """The plain `name: value` lines between the first two `---`; the first of a list of values."""
-    head = re.match(r"\A---\s*\n(.*?)\n---", _text(card), re.DOTALL)
-    lines = re.findall(r"^(\w+):[ \t]*(?:\n\s*-[ \t]*)?(.*)$", head.group(1), re.MULTILINE) if head else []
-    return {name: value.strip().strip("\"'[]") for name, value in lines}
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""

@@ -1,6 +1,7 @@
-"""The files of a model's folder, found and looked at before anything is loaded from them."""
+"""The files of a model's folder, found and looked at before anything is loaded from them. Needs no torch."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,55 @@ from safetensors import SafetensorError, safe_open
 
 from sfumato.errors import RequestError
 
+EMBEDDED = Path(__file__).parent / "embedded"
+KNOWN = "take Stable Diffusion 1, 2, XL or 3, Flux or PixArt"
+_LAYOUT = "give a folder in the diffusers layout: model_index.json beside a folder for each part"
+_NETWORKS = ("unet", "transformer", "vae", "text_encoder", "text_encoder_2", "text_encoder_3")
 _STEMS = ("diffusion_pytorch_model", "model")  # diffusers' name for weights, and transformers'
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt")
+
+
+def folder_path(where: str | Path) -> Path:
+    """The folder that is meant by "embedded", or by a path."""
+    return EMBEDDED if where == "embedded" else Path(where)
+
+
+def folder_name(where: str | Path) -> str:
+    """What a model is called: ours "demo", for it shows the way and is not for shots; others by their folder."""
+    return "demo" if where == "embedded" else folder_path(where).resolve().name
+
+
+def read_index(path: Path) -> dict[str, Any]:
+    """A model's index.
+
+    Raises:
+        RequestError: no such folder, another layout, or code in it.
+    """
+    if not path.exists():
+        raise RequestError(f"there is no model folder {path}", _LAYOUT + ", or “embedded”")
+    if not path.is_dir():
+        raise RequestError(f"{path} is one file, and a model is a folder", _LAYOUT)
+    if not (path / "model_index.json").is_file():
+        raise RequestError(f"{path} holds no model: it has no model_index.json", _LAYOUT)
+    code = sorted(str(p.relative_to(path)) for pattern in ("*.py", "*/*.py") for p in path.glob(pattern))
+    if code:
+        raise RequestError(f"{path} holds code ({code[0]}), and sfumato runs none that comes with a model", KNOWN)
+    return read_json(path / "model_index.json")
+
+
+def kind_of(index: Mapping[str, Any], part: str) -> str | None:
+    """The class that an index names for a part; None where there is no such part."""
+    named = index.get(part)
+    return str(named[1]) if isinstance(named, list) and len(named) == 2 and named[0] else None
+
+
+def network_files(path: Path, index: Mapping[str, Any]) -> dict[str, list[Path]]:
+    """The weights of every network that an index names, by part.
+
+    Raises:
+        RequestError: see `weight_files`.
+    """
+    return {part: weight_files(path, part) for part in _NETWORKS if kind_of(index, part)}
 
 
 def weight_files(path: Path, part: str) -> list[Path]:
@@ -74,7 +122,7 @@ def _whole(files: list[Path]) -> list[Path]:
         if not file.is_file():
             raise RequestError(f"the weights {file} are missing", "copy the whole model")
         try:
-            with safe_open(file, "pt"):
+            with safe_open(file, "np"):  # opens without torch
                 pass
         except (SafetensorError, OSError) as error:
             raise RequestError(

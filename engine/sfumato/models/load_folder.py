@@ -10,10 +10,7 @@ import torch
 from safetensors import SafetensorError
 
 from sfumato.errors import MemoryLimitError, RequestError
-from sfumato.models.load_files import first_line, read_json, variant, weight_files
-
-KNOWN = "take Stable Diffusion 1, 2, XL or 3, Flux or PixArt"
-_LAYOUT = "give a folder in the diffusers layout: model_index.json beside a folder for each part"
+from sfumato.models.load_files import KNOWN, first_line, kind_of, read_index, read_json, variant, weight_files
 
 
 @dataclass(frozen=True)
@@ -32,8 +29,7 @@ class Folder:
 
     def kind(self, part: str) -> str | None:
         """The class that the index names for a part; None where there is no such part."""
-        named = self.index.get(part)
-        return named[1] if isinstance(named, list) and len(named) == 2 and named[0] else None
+        return kind_of(self.index, part)
 
     def config(self, part: str) -> dict[str, Any]:
         """A part's configuration. Raises RequestError where it is missing or broken."""
@@ -136,19 +132,7 @@ def open_folder(path: Path, device: torch.device, dtype: torch.dtype) -> Folder:
     Raises:
         RequestError: no such folder, another layout, or code in it.
     """
-    if not path.exists():
-        raise RequestError(f"there is no model folder {path}", _LAYOUT + ", or “embedded”")
-    if not path.is_dir():
-        raise RequestError(f"{path} is one file, and a model is a folder", _LAYOUT)
-    if not (path / "model_index.json").is_file():
-        raise RequestError(f"{path} holds no model: it has no model_index.json", _LAYOUT)
-    code = sorted(str(p.relative_to(path)) for pattern in ("*.py", "*/*.py") for p in path.glob(pattern))
-    if code:
-        raise RequestError(
-            f"{path} holds code ({code[0]}), and sfumato runs none that comes with a model",
-            KNOWN,
-        )
-    return Folder(path, read_json(path / "model_index.json"), device, dtype)
+    return Folder(path, read_index(path), device, dtype)
 
 
 @contextlib.contextmanager

@@ -78,7 +78,7 @@ def content(job: Job, given: str) -> Mapping[str, str]:
     """What stands for everything in a model's folder that decides what it answers."""
     import hashlib
 
-    from sfumato.models.load import folder_path
+    from sfumato.models.load_files import folder_path
 
     digest = hashlib.sha256(about(job, given).digest.encode())
     root = str(folder_path(folder_of(job, given)))
@@ -97,12 +97,15 @@ def provenance(job: Job, given: str) -> str:
 
 
 def inside_problems(job: Job, given: str) -> list[Problem]:
-    """A folder that holds code or no whole weights; a licence that the site does not want."""
+    """A folder that holds code or no whole weights; a licence that the site does not want. Imports no torch."""
     from sfumato.errors import SfumatoError
+    from sfumato.models.load_files import folder_path, network_files, read_index
 
     if folder_problems(job, given):  # said already
         return []
     try:
+        path = folder_path(folder_of(job, given))
+        network_files(path, read_index(path))
         doubt = licence_doubt(job, given)
     except SfumatoError as error:
         return [Problem("params.model", error.message, error.hint, error.exit_code)]
@@ -113,12 +116,17 @@ def inside_problems(job: Job, given: str) -> list[Problem]:
 
 def licence_doubt(job: Job, given: str) -> str:
     """A sentence where a model's licence does not clearly allow commercial work; empty where it does."""
-    found = about(job, given)
-    allowed = commercial(found.licence)
+    from sfumato.models.load_files import folder_name, folder_path, read_index
+    from sfumato.models.load_licence import read_licence
+
+    where = folder_of(job, given)
+    path = folder_path(where)
+    licence = read_licence(path, read_index(path))
+    allowed = commercial(licence)
     if allowed:
         return ""
     end = ", which excludes commercial work" if allowed is False else ", which sfumato cannot judge"
-    return f"the licence of {found.name} is {found.licence}{'' if found.licence == 'unknown' else end}"
+    return f"the licence of {folder_name(where)} is {licence}{'' if licence == 'unknown' else end}"
 
 
 def commercial(licence: str) -> bool | None:
