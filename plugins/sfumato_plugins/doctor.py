@@ -16,7 +16,11 @@ from sfumato_plugins.runtime import allowed_cores
 from sfumato_plugins.settings import KNOWN, Settings, load_settings
 
 PACKAGES = ("torch", "numpy", "scipy", "OpenImageIO", "opencolorio", "safetensors", "openjd-sessions")
-OPTIONAL = {"pymatting": "sfumato bench: pip install 'sfumato[bench]'"}
+OPTIONAL = {
+    "pymatting": "sfumato bench: pip install 'sfumato[bench]'",
+    "diffusers": "sfumato edit and invert: pip install 'sfumato[diffusion]'",
+    "transformers": "sfumato edit and invert: pip install 'sfumato[diffusion]'",
+}
 
 
 @dataclass(frozen=True)

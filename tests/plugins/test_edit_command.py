@@ -107,6 +107,15 @@ def test_a_licence_that_excludes_commercial_work_is_refused_where_the_site_says_
     assert said()[0] == 0, "apache-2.0"
 
 
+def test_an_installation_without_what_models_are_made_of_says_what_to_install(editing, said, monkeypatch):
+    from sfumato_plugins.editing import model
+
+    monkeypatch.setattr(model, "PACKAGES", ("diffusers", "a_package_nobody_has"))
+    editing.write(1)
+    code, text = said()
+    assert (code, "has no a_package_nobody_has" in text, "sfumato[diffusion]" in text) == (2, True, True)
+
+
 def test_checking_a_job_imports_no_torch_and_finds_what_is_wrong_with_a_model(editing):
     editing.write(1).job().save(str(editing.folder / "job.json"))
     code = f"""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
+import sys
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 EMBEDDED = "embedded"
 NETWORKS = ("UNet2DConditionModel", "SD3Transformer2DModel", "FluxTransformer2DModel", "PixArtTransformer2DModel")
 KINDS = "give a diffusers folder of Stable Diffusion 1, 2, XL or 3, Flux or PixArt"
-PRECISIONS = ("float32", "bfloat16")
+PACKAGES = ("diffusers", "transformers", "accelerate")
 
 _COMMERCIAL = re.compile(
     r"apache-?2\.0|mit|0?bsd(-\d-clause(-clear)?)?|isc|zlib|unlicense|wtfpl|cc0(-1\.0)?|cc-by(-sa)?-\d\.\d|mpl-2\.0|"
@@ -103,6 +105,10 @@ def inside_problems(job: Job, given: str) -> list[Problem]:
 
     if folder_problems(job, given):  # said already
         return []
+    lacking = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    if lacking:
+        what = f"{sys.executable} has no {' and no '.join(lacking)}, which diffusion models are made of"
+        return [Problem("tool", what, "pip install 'sfumato[diffusion]', from a wheelhouse where there is no network")]
     try:
         path = folder_path(folder_of(job, given))
         network_files(path, read_index(path))
