@@ -29,7 +29,8 @@ def demo_edit(out: str, *, quick: bool, model: str, seed: int, teller: Teller) -
     size = (480, 270) if quick else (960, 540)
     teller.say(f"demo: drawing a plate of {size[0]} x {size[1]} into {out}")
     shot = make_plate(os.path.join(out, "plate"), size, seed)
-    params = {"source": SOURCE, "target": TARGET, **({"steps": 20} if quick else {})}
+    held = {"attention": "replace", "layout": 0.6}  # so small a model forgets where a thing was, unless it is told
+    params = {"source": SOURCE, "target": TARGET, **held, **({"steps": 20} if quick else {})}
     job = Job(
         tool="edit",
         frames=shot.frames,
