@@ -11,11 +11,10 @@ from torch.nn.functional import avg_pool2d
 from sfumato.color import choose_config, to_linear
 from sfumato.diffusion.display import display_of
 from sfumato.diffusion.edit import Edit, EditSettings, edit_plate
-from sfumato.diffusion.inversion import seen
 from sfumato.diffusion.protocols import Context, Prediction
 from sfumato.diffusion.schedule import Node, scaled_linear
 from sfumato.diffusion.sheet import edit_sheet, facts
-from sfumato.diffusion.window import choose_view
+from sfumato.diffusion.window import choose_view, seen
 from sfumato.io import read_image, write_image
 from sfumato.models.codecs import Pixels
 from sfumato.models.model import Levels, Model

@@ -15,30 +15,16 @@ import torch
 from torch import Tensor
 
 from sfumato.device import deterministic
-from sfumato.diffusion.beside import resample_beside
-from sfumato.diffusion.ddim import ddim_invert, ddim_sample
 from sfumato.diffusion.display import display_of
-from sfumato.diffusion.inversion import (
-    Inversion,
-    clean_of,
-    device_of,
-    fits,
-    invert_plate,
-    load_inversion,
-    phased,
-    picture_digest,
-    seen,
-)
-from sfumato.diffusion.request import PLAIN, Counted, EditSettings, plan_of, said, under, view_of
+from sfumato.diffusion.inversion import Inversion, invert_plate, load_inversion
+from sfumato.diffusion.request import PLAIN, EditSettings, device_of, said
 from sfumato.diffusion.residual import Pictures, lay
-from sfumato.diffusion.schedule import Node
-from sfumato.diffusion.walk import arithmetic, latent, resample, resample_stored
-from sfumato.diffusion.window import View
+from sfumato.diffusion.trip import by_bdia, by_ddim
+from sfumato.diffusion.window import View, seen
 from sfumato.plate import RGB, Plate
 from sfumato.report import Report, Step, silent
 
 if TYPE_CHECKING:
-    from sfumato.models.attention import Control
     from sfumato.models.model import Model
 
 __all__ = ["Edit", "EditSettings", "Inversion", "edit_plate", "invert_plate", "load_inversion"]
@@ -114,7 +100,7 @@ def edit_plate(
     said(source, "source")
     said(target, "target")
     began = time.perf_counter()
-    way = _by_ddim if settings.method == "ddim" else _by_bdia
+    way = by_ddim if settings.method == "ddim" else by_bdia
     with torch.no_grad(), deterministic(device_of(model)):
         trip = way(plate, source, target, model, settings, mask, inversion, report)
         recon, edit = (model.codec.decode(z)[0].cpu().float() for z in (trip.recon, trip.edit))
@@ -137,119 +123,3 @@ def edit_plate(
         trip.latents,
         {"up": trip.risen - began, "down": down - trip.risen, "plate": time.perf_counter() - down},
     )
-
-
-@dataclass(frozen=True)
-class _Trip:
-    """Up and down. recon, edit: latents. digests: of the decodes before and after. risen: when it was up."""
-
-    view: View
-    recon: Tensor
-    edit: Tensor
-    calls: dict[str, int]
-    digests: tuple[str, str]
-    latents: dict[str, float]
-    risen: float
-
-
-def _by_bdia(
-    plate: Plate,
-    source: str,
-    target: str,
-    model: Model,
-    settings: EditSettings,
-    mask: Tensor | None,
-    inversion: Inversion | None,
-    report: Report,
-) -> _Trip:
-    view_of(plate, mask, model)
-    control = _control(source, target, model, settings)
-    spent, same = (0, 0), True
-    if inversion is None:
-        inversion = invert_plate(plate, source, model, settings, mask, report, replay=control is None)
-        spent = inversion.calls
-    else:
-        same = fits(inversion, plate, source, model, settings, mask)
-    same = same and not inversion.drifts
-    risen = time.perf_counter()
-    plan, walk = inversion.record.plan, inversion.record.walk
-    clean = clean_of(inversion, plate, model, settings)
-    aim = target if settings.strength > 0 else source
-    ours, theirs = (Counted(under(model, prompt, settings.guidance)) for prompt in (source, aim))
-    first, second = control(ours, theirs, plan.grid) if control and aim == target else (ours, theirs)
-    replay = None
-    if not same:
-        replay = resample_stored(plan, ours, ours, walk, phased(report, "replay"))
-        edited = resample_stored(plan, second, first, walk, report)
-    elif control or not inversion.replay_digest:
-        replay, edited = resample_beside(plan, first, second, walk, report)
-    else:
-        edited = resample(plan, second, walk, report, verify=aim == source)
-    states = arithmetic(plan)
-    recon, noise = states.show(clean), states.show(walk.pair.noisier)
-    back = picture_digest(model.codec.decode(latent(plan, replay))) if replay else inversion.replay_digest
-    return _Trip(
-        inversion.view,
-        recon,
-        latent(plan, edited),
-        {"up": spent[0], "source": spent[1] + ours.calls, "target": theirs.calls},
-        (picture_digest(model.codec.decode(recon)), back),
-        _latents(noise, recon, plan.grid.nodes[-1], plan.grid.steps),
-        risen,
-    )
-
-
-def _by_ddim(
-    plate: Plate,
-    source: str,
-    target: str,
-    model: Model,
-    settings: EditSettings,
-    mask: Tensor | None,
-    inversion: Inversion | None,
-    report: Report,
-) -> _Trip:
-    """The peer: DDIM up, DDIM down. What comes back under the source is not what went up, so that is its recon."""
-    view, grid = view_of(plate, mask, model), plan_of(model, settings).grid
-    ours, theirs = (Counted(under(model, prompt, settings.guidance)) for prompt in (source, target))
-    picture = seen(plate, view, display_of(plate, settings.exposure))
-    clean = model.codec.encode(picture[None].to(device_of(model)))
-    noise = ddim_invert(ours, grid, clean)
-    up, risen = ours.calls, time.perf_counter()
-    recon, edit = (ddim_sample(predictor, grid, noise) for predictor in (ours, theirs))
-    before, after = (picture_digest(model.codec.decode(z)) for z in (clean, recon))
-    calls = {"up": up, "source": ours.calls - up, "target": theirs.calls}
-    statistics = _latents(noise, clean, grid.nodes[-1], grid.steps)
-    return _Trip(view, recon, edit, calls, (before, after), statistics, risen)
-
-
-def _control(source: str, target: str, model: Model, settings: EditSettings) -> Control | None:
-    """Attention control, if there is to be any: here, so that what it refuses is refused before the way up."""
-    if settings.attention == "off":
-        return None
-    from sfumato.models.attention import controlled
-
-    return controlled(
-        model,
-        source,
-        target,
-        settings.attention,
-        until=settings.until,
-        weights=settings.weights,
-        layout=settings.layout,
-    )
-
-
-def _latents(noise: Tensor, clean: Tensor, node: Node, steps: int) -> dict[str, float]:
-    """What the latent at the top holds besides the picture, if that is noise: see `Edit.latents`."""
-    eps = ((noise.double() - node.alpha * clean.double()) / node.sigma).cpu()
-    z = (eps - eps.mean()) / eps.std().clamp_min(1e-12)
-    beside = (z[..., 1:] * z[..., :-1]).mean() + (z[..., 1:, :] * z[..., :-1, :]).mean()
-    return {
-        "node": float(steps),
-        "time": node.time,
-        "mean": float(eps.mean()),
-        "deviation": float(eps.std()),
-        "kurtosis": float(z.pow(4).mean()) - 3,
-        "neighbours": float(beside) / 2,
-    }

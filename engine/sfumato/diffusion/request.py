@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+import torch
 from torch import Tensor
 
 from sfumato.diffusion.bdia import Plan, make_plan
@@ -119,3 +120,13 @@ def said(prompt: str, which: str) -> None:
     """Raises RequestError where a prompt says nothing."""
     if not prompt.strip():
         raise RequestError(f"the {which} prompt is empty", f"say in a few words what the {which} shows")
+
+
+def device_of(model: Model) -> torch.device:
+    """Where a model's network is."""
+    return next(model.network.parameters()).device
+
+
+def dtype_of(model: Model) -> torch.dtype:
+    """Of a model's network."""
+    return next(model.network.parameters()).dtype

@@ -14,7 +14,7 @@ from sfumato.diffusion.grain import Grain, made_grain, measured, patches_of
 from sfumato.diffusion.window import View
 from sfumato.plate import Plate
 
-DIFFER = 0.16  # display-referred: from here on recon and edit show something else; below a quarter of it, the same
+AGREE, DIFFER = 0.04, 0.16  # display-referred: below, recon and edit show the same; above, something else
 BAND = 128  # rows of the plate worked on at a time
 PATCHES = 8192  # on which grain is measured
 
@@ -46,16 +46,16 @@ class Pictures:
     recon: Tensor
     edit: Tensor
 
-    def differ(self, most: float = DIFFER) -> Tensor:
-        """How surely they show different things, (1, h, w): 0 up to a quarter of `most`, exactly, and 1 from it on."""
+    def differ(self, least: float = AGREE, most: float = DIFFER) -> Tensor:
+        """How surely they show different things, (1, h, w): exactly 0 up to a difference of `least`, 1 from `most`."""
         apart = (self.edit - self.recon).abs().amax(0, keepdim=True)
-        share = ((apart - most / 4) / (0.75 * most)).clamp(0, 1)
+        share = ((apart - least) / (most - least)).clamp(0, 1)
         return share * share * (3 - 2 * share)
 
 
 def automatic_mask(pictures: Pictures, most: float) -> Tensor:
     """A soft mask (1, h, w) around all that an edit changed, exactly 0 elsewhere."""
-    found: Tensor = max_pool2d(pictures.differ(most)[None], 5, 1, 2)[0]
+    found: Tensor = max_pool2d(pictures.differ(most / 2, most)[None], 5, 1, 2)[0]
     return found
 
 

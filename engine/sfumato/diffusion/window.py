@@ -10,9 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from sfumato.plate import Plate, Window
+from sfumato.diffusion.display import Display
+from sfumato.errors import InputError
+from sfumato.plate import Plate, Window, fill_holes
 
-CONTEXT = 0.5  # of a mask's longer side, to each of its sides: a model must see what a thing stands in
+CONTEXT = 0.5  # of a mask's side, to each side of it: a model must see what a thing stands in
+LEAST = 1.25  # sides of a mask that are shown at least where the picture ends, before proportions are given up
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class View:
 def choose_view(plate: Plate, size: tuple[int, int], multiple: int, mask: Tensor | None = None) -> View:
     """The whole display picture, or the masked part with what is around it.
 
-    A masked part is taken in the model's own proportions and at least at its own size, as far as the picture allows.
+    A masked part is taken in the model's own proportions, as far as the picture allows, and never finer than it is.
     The sides a model sees are the multiples that show most of the picture's detail within its native area. What is
     shown has the picture's proportions, pixel aspect undone, to within one pixel.
 
@@ -103,6 +106,22 @@ def choose_view(plate: Plate, size: tuple[int, int], multiple: int, mask: Tensor
     return View(Window(left, top, width, height), rows, columns)
 
 
+def seen(plate: Plate, view: View, display: Display) -> Tensor:
+    """The picture a model is shown, (3, rows, columns) display-referred 0..1.
+
+    Holes are filled from around them. Light above white is cut before it is averaged, so that a lamp of 50 does not
+    light up what is around it.
+
+    Raises:
+        InputError: nothing finite to look at.
+    """
+    part = view.cut(plate.rgb(), plate.data, plate.display)
+    holes = ~part.isfinite().all(0, keepdim=True)
+    if bool(holes.all()) or bool(plate.holes().all()):
+        raise InputError("the plate has no finite pixel where it is to be edited", "render it again")
+    return display.encode(view.shrink(display.light(fill_holes(part, holes))))
+
+
 def bounds(mask: Tensor, data: Window) -> Window:
     """The smallest window that holds all of a mask (1, H, W) above 0; empty where there is nothing."""
     rows, columns = (torch.nonzero(mask[0].amax(axis) > 0)[:, 0].tolist() for axis in (1, 0))
@@ -113,15 +132,17 @@ def bounds(mask: Tensor, data: Window) -> Window:
 
 
 def _masked(plate: Plate, picture: Window, size: tuple[int, int], mask: Tensor) -> Window:
-    """The mask with its surroundings, inside the picture."""
+    """The mask with its surroundings, inside the picture; less of them rather than other proportions."""
     found = bounds(mask, plate.data).common(picture)
     if not _area(found):
         return picture
-    aspect = plate.pixel_aspect
-    around = 2 * CONTEXT * max(found.height, found.width * aspect)
-    tall, wide = max(found.height + around, size[0]), max(found.width * aspect + around, size[1])
-    tall, wide = max(tall, wide * size[0] / size[1]), max(wide, tall * size[1] / size[0])
-    height, width = min(math.ceil(tall), picture.height), min(math.ceil(wide / aspect), picture.width)
+    aspect, (rows, columns) = plate.pixel_aspect, size
+    around = 1 + 2 * CONTEXT
+    scale = max(around * found.height / rows, around * found.width * aspect / columns, 1.0)
+    scale = min(scale, max(picture.height / rows, LEAST * found.width * aspect / columns))
+    scale = min(scale, max(picture.width * aspect / columns, LEAST * found.height / rows))
+    height = min(max(math.ceil(scale * rows), found.height), picture.height)
+    width = min(max(math.ceil(scale * columns / aspect), found.width), picture.width)
     top = _inside(found.top + found.height / 2, height, picture.top, picture.bottom)
     left = _inside(found.left + found.width / 2, width, picture.left, picture.right)
     return Window(left, top, width, height)
