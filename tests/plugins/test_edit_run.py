@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from sfumato.io import read_header, read_image
+from sfumato_plugins.report import Teller
 from sfumato_plugins.run import run
 
 
@@ -195,15 +196,16 @@ def test_attention_control_walks_both_prompts_side_by_side(editing, attention):
     assert torch.equal(bits(editing.read().rgb())[outside], bits(editing.pixels(1))[outside])
 
 
-def test_a_sequence_that_flickers_more_than_its_plate_is_warned_of(editing, monkeypatch):
-    from sfumato_plugins.report import Teller
+class Heard(Teller):
+    """Keeps what was said."""
 
-    class Heard(Teller):
-        said = ()
+    said = ()
 
-        def say(self, text):
-            self.said = (*self.said, text)
+    def say(self, text):
+        self.said = (*self.said, text)
 
+
+def test_a_sequence_that_flickers_more_than_its_plate_is_warned_of(editing):
     for frame in (1, 2, 3):  # a plate that stands still, so that any flicker is ours
         editing.save(editing.folder / f"plate.{frame:04d}.exr", editing.pixels(3))
         editing.save(editing.folder / f"mask.{frame:04d}.exr", editing.matte(frame) > 0.5, ("A",))
@@ -214,6 +216,21 @@ def test_a_sequence_that_flickers_more_than_its_plate_is_warned_of(editing, monk
     told = editing.result()["sequence"]["main"]
     assert told["flicker"] > told["plate_flicker"] == 0
     assert any("licence" in line for line in heard.said) is False, "apache-2.0 needs no warning"
+
+
+def test_words_a_model_never_learnt_are_named(editing):
+    heard = Heard()
+    run(editing.write(1).job(params={"target": "a blue zebra on grass"}), teller=heard)
+    assert any("tiny never learnt zebra (in target)" in line for line in heard.said)
+
+
+def test_a_long_shot_is_looked_at_in_parts_for_its_flicker(editing, monkeypatch):
+    from sfumato_plugins.editing import flicker
+
+    monkeypatch.setattr(flicker, "MOST", 2)
+    editing.write(*range(1, 8))
+    run(editing.job("1-7"))
+    assert editing.result()["sequence"]["main"]["ratio"] > 0
 
 
 def test_nothing_is_asked_of_the_network(editing, monkeypatch):

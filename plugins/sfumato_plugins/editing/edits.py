@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sfumato.diffusion.edit import Edit
     from sfumato.diffusion.inversion import Inversion
     from sfumato.diffusion.request import EditSettings
+    from sfumato.models.model import Model
 
 Report = Callable[[Any], None]
 
@@ -42,6 +43,7 @@ def edited(
         how, model = settings_of(values, job.seed, frame), load(job, values, place)
         kept = Kept(model.denoiser, place.store, frame)
         asked, words = replace(model, denoiser=kept), (values["source"], values["target"])
+        _say_unread(job, {"source": words[0], "target": words[1]}, model, place)
         up = (0, 0)
         if how.attention != "off" and made is None:  # control looks into a network that answers, not into a file
             made = invert_plate(source.plate, words[0], asked, how, source.mask, step, replay=False)
@@ -67,6 +69,7 @@ def inverted(
     with naming(f"frame {frame}"):
         source = EditInputs(job, files, place).source(frame)
         how, model = settings_of(values, job.seed, frame), load(job, values, place)
+        _say_unread(job, {"source": values["source"]}, model, place)
         kept = Kept(model.denoiser, place.store, frame)
         began, store = time.perf_counter(), bool(values["states"])
         made = invert_plate(
@@ -111,6 +114,17 @@ def _same_model(job: Job, values: Mapping[str, Any], inversion: Inversion) -> No
     if there != here:
         stored = bool(inversion.record.walk.states)
         raise RecordMismatchError([f"model: {there[:12]}... in the record, {here[:12]}... here"], stored)
+
+
+def _say_unread(job: Job, words: Mapping[str, str], model: Model, place: Place) -> None:
+    """Say which words of the prompts mean nothing to a model: it edits all the same."""
+    for name, prompt in words.items():
+        if unknown := model.unknown(prompt):
+            place.note(
+                f"{job.tool}: {model.name} never learnt {', '.join(unknown)} (in {name}); any other word is the same"
+            )
+        if cut := model.cut(prompt):
+            place.note(f"{job.tool}: {model.name} does not read the end of {name}: {cut}")
 
 
 def _telling(report: Report, frame: int) -> Report:

@@ -12,6 +12,7 @@ from sfumato_plugins.files import Files
 from sfumato_plugins.job import Job
 from sfumato_plugins.place import Place
 
+MOST = 120  # middle frames that are looked at, evenly over a long shot: every one takes three plates and three edits
 ABOVE = 1.25
 """Times the plate's own flicker that are worth a warning: a tracked patch stays below, a frame-by-frame edit seldom."""
 
@@ -42,12 +43,12 @@ def flicker_of(job: Job, files: Files, place: Place) -> dict[str, Any]:
 
 
 def _threes(job: Job, files: Files, place: Place) -> Iterator[Sequence[Written]]:
-    """Every three frames in a row, each read once."""
-    inputs = EditInputs(job, files, place)
-    held: list[Written] = []
-    last: int | None = None
-    for frame in files.written:
-        held = [*(held[-2:] if last == frame - 1 else []), read_written(job, inputs, frame)]
-        last = frame
-        if len(held) == 3 and len({tuple(one.plate.shape) for one in held}) == 1:
-            yield held
+    """Three frames in a row round each middle one, none read twice in a row of them."""
+    inputs, there = EditInputs(job, files, place), set(files.written)
+    middle = [frame for frame in files.written if {frame - 1, frame + 1} <= there]
+    held: dict[int, Written] = {}
+    for frame in middle[:: -(-len(middle) // MOST) or 1]:
+        wanted = (frame - 1, frame, frame + 1)
+        held = {f: held.get(f) or read_written(job, inputs, f) for f in wanted}
+        if len({tuple(one.plate.shape) for one in held.values()}) == 1:
+            yield tuple(held.values())

@@ -66,7 +66,7 @@ def walked(edit: Edit) -> dict[str, Any]:
         "sfumato:network_calls": int(sum(edit.calls.values())),
         "sfumato:recon_digest": edit.recon_digest,
         "sfumato:replay_digest": edit.replay_digest,
-        "sfumato:view": edit.view.words(),
+        "sfumato:model_saw": edit.view.words(),
     }
 
 
