@@ -198,7 +198,7 @@ def test_a_machine_that_never_answers_the_same_needs_stored_states(tmp_path: Pat
     invert_plate(plate, RED, model, QUICK, store=True).save(tmp_path / "a.safetensors")
     kept = load_inversion(tmp_path / "a.safetensors")
     assert kept.drifts
-    found = edit_plate(plate, RED, RED, model, QUICK, inversion=kept)
+    found = edit_plate(plate, RED, RED, model, QUICK, torch.ones(1, 90, 120), kept)
     assert same_bits(found.pixels, plate.rgb())
     assert exact(found)
 
@@ -211,6 +211,8 @@ def test_ddim_goes_the_same_way_and_does_not_come_back(model: Model) -> None:
     assert same_bits(edit_plate(wild(), RED, RED, model, settings).pixels, wild().rgb())  # both halves drift alike
     with pytest.raises(RequestError, match="not exact"):
         invert_plate(wild(), RED, model, settings)
+    with pytest.raises(RequestError, match="no use to DDIM"):
+        edit_plate(wild(), RED, BLUE, model, settings, inversion=invert_plate(wild(), RED, model, QUICK))
 
 
 def test_a_coded_still_and_a_darker_exposure_come_back_too(model: Model) -> None:
@@ -263,6 +265,15 @@ def test_attention_control_keeps_the_trip_exact(inverted: bool, tiny_folder) -> 
     found = edit_plate(plate, "a red ball", "a blue ball", model, settings, inversion=given)
     assert exact(found)
     assert found.calls == {"up": 0 if inverted else 5 + 3, "source": 4, "target": 4}
+    threads = torch.get_num_threads()
+    stored = invert_plate(plate, "a red ball", model, settings, store=True)
+    try:
+        torch.set_num_threads(threads + 1)
+        there = edit_plate(plate, "a red ball", "a blue ball", model, settings, inversion=stored)
+    finally:
+        torch.set_num_threads(threads)
+    assert exact(there)
+    torch.testing.assert_close(there.edit, found.edit, rtol=0, atol=1e-2)
     with pytest.raises(RequestError, match="no word has a weight"):
         edit_plate(plate, "a red ball", "a ball", model, EditSettings(steps=6, attention="reweight"))
 

@@ -103,17 +103,15 @@ def edit_plate(
     way = by_ddim if settings.method == "ddim" else by_bdia
     with torch.no_grad(), deterministic(device_of(model)):
         trip = way(plate, source, target, model, settings, mask, inversion, report)
-        recon, edit = (model.codec.decode(z)[0].cpu().float() for z in (trip.recon, trip.edit))
-    down = time.perf_counter()
-    picture = seen(plate, trip.view, display_of(plate, settings.exposure))
-    shown = Pictures(trip.view, display_of(plate, settings.exposure), recon.clamp(0, 1), edit.clamp(0, 1))
+    down, display = time.perf_counter(), display_of(plate, settings.exposure)
+    shown = Pictures(trip.view, display, trip.recon.clamp(0, 1), trip.edit.clamp(0, 1))
     laid = lay(plate, shown, mask, keep_detail=settings.keep_detail, auto_mask=settings.auto_mask, seed=settings.seed)
     report(Step("lay", 1, 1, plate.frame))
     return Edit(
         laid.pixels,
         laid.delta,
         laid.mask,
-        picture,
+        seen(plate, trip.view, display),
         shown.recon,
         shown.edit,
         trip.view,

@@ -96,7 +96,7 @@ def invert_plate(
         if replay:
             try:
                 again = resample(plan, predictor, walk, phased(report, "replay"), verify=True)
-                back = picture_digest(model.codec.decode(latent(plan, again)))
+                back = picture_digest(model.codec.decode(latent(plan, again))[0])
             except DriftedError:
                 if not store:
                     raise
