@@ -102,6 +102,9 @@ def test_bounds_are_those_of_the_mask_in_the_plates_coordinates() -> None:
     shown = plate(Window(100, -20, 30, 30))
     assert bounds(boxed(shown, Window(110, -5, 7, 4)), shown.data) == Window(110, -5, 7, 4)
     assert bounds(torch.zeros(1, 30, 30), shown.data).width == 0
+    torn = boxed(shown, Window(110, -5, 7, 4))
+    torn[0, :, 3], torn[0, 2] = float("nan"), float("nan")
+    assert bounds(torn, shown.data) == Window(110, -5, 7, 4)
 
 
 def test_display_and_light_undo_each_other_below_white() -> None:

@@ -63,7 +63,7 @@ class Display:
             return values
         gain = float(2.0 ** (-self.exposure if back else self.exposure))
         if self.matrix is None:
-            return values * gain
+            return values if gain == 1 else values * gain
         matrix = torch.tensor(self.matrix, dtype=torch.float64).reshape(3, 3)
         matrix = gain * (matrix.inverse() if back else matrix)
         turned: Tensor = torch.einsum("ij,jhw->ihw", matrix.to(values), values)

@@ -82,6 +82,9 @@ def edit_plate(
     With K = strength x steps: K + 3 calls up, K - 1 down under the source, K - 1 under the target; one each for a
     guided pair. The first two were spent already where an inversion is given, unless attention is controlled.
 
+    Frames of a shot share nothing but settings: each has the noise that its own inversion leads to, so what is edited
+    flickers, more the further up the walk goes. One edited frame, tracked as a patch, does not.
+
     Args:
         plate: R, G, B in scene-linear light, or display-coded; NaN and infinity are holes, which stay.
         source, target: What is there, and what should be.

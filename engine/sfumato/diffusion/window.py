@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, pad
 
 from sfumato.diffusion.display import Display
 from sfumato.errors import InputError
@@ -34,18 +34,15 @@ class View:
 
         Where the picture has no pixels they are 0; beyond the picture its outermost ones are repeated.
         """
-        if self.part.common(data) == self.part:
-            return plate[(slice(None), *self.part.slices(data))]
-        shown = display.around(data)
-        y = torch.arange(self.part.top, self.part.bottom).clamp(shown.top, shown.bottom - 1)
-        x = torch.arange(self.part.left, self.part.right).clamp(shown.left, shown.right - 1)
-        rows, columns = (y >= data.top) & (y < data.bottom), (x >= data.left) & (x < data.right)
-        found = plate.new_zeros(plate.shape[0], len(y), len(x))
-        inside = plate[:, y[rows] - data.top][:, :, x[columns] - data.left]
-        if inside.numel():
-            top, left = int(rows.int().argmax()), int(columns.int().argmax())
-            found[:, top : top + inside.shape[1], left : left + inside.shape[2]] = inside
-        return found
+        shown = self.part.common(display.around(data))
+        shared = shown.common(data)
+        found = plate[(slice(None), *shared.slices(data))]
+        if shared != shown:
+            found = plate.new_zeros(plate.shape[0], shown.height, shown.width)
+            found[(slice(None), *shared.slices(shown))] = plate[(slice(None), *shared.slices(data))]
+        part = self.part
+        beyond = (shown.left - part.left, part.right - shown.right, shown.top - part.top, part.bottom - shown.bottom)
+        return pad(found[None], beyond, mode="replicate")[0] if any(beyond) else found
 
     def shrink(self, part: Tensor) -> Tensor:
         """What `cut` gave as the model sees it, (C, rows, columns): averaged down, or carried up in straight lines."""
@@ -117,14 +114,14 @@ def seen(plate: Plate, view: View, display: Display) -> Tensor:
     """
     part = view.cut(plate.rgb(), plate.data, plate.display)
     holes = ~part.isfinite().all(0, keepdim=True)
-    if bool(holes.all()) or bool(plate.holes().all()):
+    if bool(holes.any()) and (bool(holes.all()) or bool(plate.holes().all())):
         raise InputError("the plate has no finite pixel where it is to be edited", "render it again")
     return display.encode(view.shrink(display.light(fill_holes(part, holes))))
 
 
 def bounds(mask: Tensor, data: Window) -> Window:
     """The smallest window that holds all of a mask (1, H, W) above 0; empty where there is nothing."""
-    rows, columns = (torch.nonzero(mask[0].amax(axis) > 0)[:, 0].tolist() for axis in (1, 0))
+    rows, columns = (torch.nonzero((mask[0] > 0).any(axis))[:, 0].tolist() for axis in (1, 0))
     if not rows:
         return Window(data.left, data.top, 0, 0)
     left, top = data.left + columns[0], data.top + rows[0]
