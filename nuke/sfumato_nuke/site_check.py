@@ -111,8 +111,12 @@ def _read(path: str) -> str:
 def _program() -> None:
     """Leave with the exit code; in a Nuke with a window, which would close, just print."""
     code = main()
-    if "nuke" not in sys.modules or not sys.modules["nuke"].GUI:
-        sys.exit(code)
+    if "nuke" in sys.modules:
+        import nuke
+
+        if nuke.GUI:
+            return
+    sys.exit(code)
 
 
 if __name__ == "__main__":

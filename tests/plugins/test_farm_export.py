@@ -378,7 +378,7 @@ def test_a_windows_farm_is_told_windows_paths(job, tmp_path):
 @pytest.mark.parametrize(
     ("change", "code", "said"),
     [
-        (lambda path: path.replace("job.json", "none.json"), 2, "cannot be read"),
+        (lambda path: path.replace("job.json", "none.json"), 3, "cannot be read"),
         (lambda path: pathlib.Path(path).parent.joinpath("trimap/t.exr").unlink() or path, 3, "not one file is there"),
     ],
 )
