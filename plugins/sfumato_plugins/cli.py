@@ -90,6 +90,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for tool in sfumato_plugins.TOOLS:
         command = commands.add_parser(tool.name, help=tool.help, description=tool.help, epilog=EXIT_CODES)
+        if tool.verbs:
+            verbs = command.add_subparsers(title="commands", metavar="COMMAND", required=True)
+            command = verbs.add_parser(tool.verb, help=tool.help, description=tool.help, epilog=EXIT_CODES)
+            tool.verbs(verbs, EXIT_CODES)
         add_options(command, tool)
         _add_run_options(command)
         command.set_defaults(go=_tool, tool=tool)

@@ -30,8 +30,12 @@ class Files:
     @cached_property
     def absent(self) -> Mapping[str, tuple[int, ...]]:
         """Frames of the shot that should have a file and have none, for every input that lacks any."""
-        dense = {name: p.missing(self.job.shot) for name, p in self._patterns.items() if name not in self._sparse}
+        dense = {name: p.missing(self.job.shot) for name, p in self._patterns.items() if not self._may_lack(name)}
         return {name: frames for name, frames in dense.items() if frames}
+
+    def _may_lack(self, name: str) -> bool:
+        """Whether no file of that very name is wanted for every frame."""
+        return name in self._sparse or (self._given[name].folder and os.path.isdir(self._patterns[name].text))
 
     @cached_property
     def shot(self) -> tuple[int, ...]:

@@ -152,5 +152,6 @@ class Pattern:
         return os.path.join(folder, name + suffix)
 
     def sidecar(self, frame: int) -> str:
-        """The record of one frame: M.1001.exr has M.1001.json."""
-        return os.path.splitext(self.at(frame))[0] + ".json"
+        """The record of one frame: M.1001.exr has M.1001.json, and solve.json has solve.record.json."""
+        stem, ending = os.path.splitext(self.at(frame))
+        return stem + (".record.json" if ending.lower() == ".json" else ".json")

@@ -41,7 +41,7 @@ def add_options(parser: argparse.ArgumentParser, tool: Tool) -> None:
         if parameter.group not in groups:
             groups[parameter.group] = parser.add_argument_group(parameter.group.lower())
         _add(groups[parameter.group], parameter)
-    _add_common(parser.add_argument_group("shot"))
+    _add_common(parser.add_argument_group("shot"), whole=tool.whole)
 
 
 def _add(group: argparse._ArgumentGroup, parameter: Parameter) -> None:
@@ -75,19 +75,26 @@ def _words(text: str) -> list[str]:
     return [word for word in text.replace(" ", "").split(",") if word]
 
 
-def _add_common(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--frames", metavar="R", help="1001-1048, 1001-1048x2, 1,3,5-9 (default: all there are)")
-    group.add_argument("--views", metavar="NAMES", type=_words, help="left,right: what %%V stands for")
-    group.add_argument("--handles", metavar="N", type=int, default=0, help="write N more frames at both ends")
-    group.add_argument("--context", metavar="N", type=int, default=0, help="read N more at both ends, not written")
-    group.add_argument("--missing", choices=MISSING, default="error", help="what to do without an input frame")
+def _add_common(group: argparse._ArgumentGroup, *, whole: bool) -> None:
+    if not whole:
+        _add_frames(group)
+    else:
+        group.set_defaults(frames=None, views=None, handles=0, context=0, missing="error", colorspace=None)
     group.add_argument("--seed", metavar="N", type=int, default=0, help="another seed, other noise (default: 0)")
-    group.add_argument("--colorspace", metavar="NAME", help="the plate's colour space (default: what the file says)")
     group.add_argument("--config", metavar="OCIO", help="colour config (default: $OCIO, else built in)")
     for name in ("show", "shot", "task"):
         group.add_argument(f"--{name}", metavar="NAME", help=f"{{{name}}} in the output's name")
     group.add_argument("--output-version", metavar="vNNN", help="{version} in the output's name (default: the next)")
     group.add_argument("--save-job", metavar="FILE", help="write the job file and stop, for `sfumato run`")
+
+
+def _add_frames(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--frames", metavar="R", help="1001-1048, 1001-1048x2, 1,3,5-9 (default: all there are)")
+    group.add_argument("--views", metavar="NAMES", type=_words, help="left,right: what %%V stands for")
+    group.add_argument("--handles", metavar="N", type=int, default=0, help="write N more frames at both ends")
+    group.add_argument("--context", metavar="N", type=int, default=0, help="read N more at both ends, not written")
+    group.add_argument("--missing", choices=MISSING, default="error", help="what to do without an input frame")
+    group.add_argument("--colorspace", metavar="NAME", help="the plate's colour space (default: what the file says)")
 
 
 def job_from(args: argparse.Namespace, tool: Tool, settings: Settings) -> Job:
@@ -98,22 +105,24 @@ def job_from(args: argparse.Namespace, tool: Tool, settings: Settings) -> Job:
     """
     given = vars(args)
     inputs = {i.name: given[f"input_{i.name}"] for i in tool.inputs if given.get(f"input_{i.name}")}
-    outputs = {o.name: given[f"output_{o.name}"] for o in tool.outputs if given.get(f"output_{o.name}")}
-    if tool.main_output.name not in outputs and settings.get("output"):
+    outputs = {o.name: o.meant(given[f"output_{o.name}"]) for o in tool.outputs if given.get(f"output_{o.name}")}
+    if tool.main_output.name not in outputs and settings.get("output") and not tool.whole:
         outputs[tool.main_output.name] = settings.get("output")
     params = {p.name: given[f"param_{p.name}"] for p in tool.parameters if given.get(f"param_{p.name}") is not None}
     absent = [f"--{i.option or i.name}" for i in tool.inputs if i.required and i.name not in inputs]
     absent += [f"--{p.name.replace('_', '-')}" for p in missing(tool.parameters, params)]
     absent += [f"--{o.option or o.name}" for o in tool.outputs if o.required and o.name not in outputs]
     if absent:
-        raise wrong("", f"{' and '.join(absent)} must be given", f"see: sfumato {tool.name} --help")
+        command = f"{tool.name} {tool.verb}".strip()
+        raise wrong("", f"{' and '.join(absent)} must be given", f"see: sfumato {command} --help")
     if "device" not in params and settings.get("device"):
         params["device"] = settings.get("device")
     if args.handles < 0 or args.context < 0:
         raise wrong("handles", "--handles and --context count frames and are not negative")
+    main = tool.main_input.name
     return Job(
         tool=tool.name,
-        frames=_frames(args, inputs[tool.main_input.name]),
+        frames=_frames(args, main, inputs[main]),
         inputs=inputs,
         outputs=outputs,
         params=params,
@@ -128,13 +137,13 @@ def job_from(args: argparse.Namespace, tool: Tool, settings: Settings) -> Job:
     )
 
 
-def _frames(args: argparse.Namespace, main: str) -> tuple[int, ...]:
+def _frames(args: argparse.Namespace, name: str, main: str) -> tuple[int, ...]:
     if args.frames:
         return parse_frames(args.frames)
     pattern = Pattern(os.path.abspath(main))
     there = pattern.for_view(args.views[0] if args.views else None).on_disk()
     if not there:
-        raise JobError(nothing_there("inputs.plate", pattern.text))
+        raise JobError(nothing_there(f"inputs.{name}", pattern.text))
     return there
 
 

@@ -110,7 +110,7 @@ class _Run:
 
     def go(self, wanted: Sequence[set[int]], force: bool, mixed: bool) -> dict[str, Any]:
         if any(not os.path.isfile(s.output.at(f)) for s, frames in zip(self.shots, wanted) for f in frames):
-            refuse_early(self.tool.values(self.job).get("device", "auto"))
+            refuse_early(self.tool.values(self.job).get("device", self.tool.device))
         todo = [self._todo(shot, frames, force) if frames else {} for shot, frames in zip(self.shots, wanted)]
         for shot, frames, stale in zip(self.shots, wanted, todo):
             for line in shot.files.held_words() if frames else ():
@@ -143,7 +143,7 @@ class _Run:
         from sfumato.device import describe
 
         say, pause = self.teller.say, self.teller.pause
-        device = choose_device(self.tool.values(self.job).get("device", "auto"), self.client, say, pause)
+        device = choose_device(self.tool.values(self.job).get("device", self.tool.device), self.client, say, pause)
         say(f"{self.tool.name}: {describe(device)}")
         say(f"{self.tool.name}: {self.config.source}")
         between = partial(between_frames, say, pause)

@@ -23,6 +23,9 @@ class Images:
     sparse: Only some frames need a file: strokes, keyframes.
     any_size: Need not have the size of the main input.
     picture: False for a file that is none: hosts ask for its name instead of drawing an arrow.
+    folder: A folder will do as well as a file.
+    inside: The file that is meant where only a folder is named, and where that folder may be new.
+    holds: "markers" or "curves", for hosts that can bring theirs or take these.
     option: The command-line option, where it is not the name itself.
     """
 
@@ -34,8 +37,21 @@ class Images:
     sparse: bool = False
     any_size: bool = False
     picture: bool = True
+    folder: bool = False
+    inside: str = ""
+    holds: str = ""
     option: str = ""
     suffix: str = ".exr"
+
+    def meant(self, text: str) -> str:
+        """The file that a name stands for: itself, or the one inside where it names a folder.
+
+        >>> Images("solve", "Folder", "", inside="solve.json", suffix=".json").meant("shots/ab_010")
+        'shots/ab_010/solve.json'
+        """
+        if not self.inside or text.lower().endswith(self.suffix):
+            return text
+        return f"{text.rstrip('/')}/{self.inside}"
 
 
 @dataclass(frozen=True)
@@ -89,6 +105,11 @@ class Tool:
     weights: Name, SHA-256 and licence of what this job's model has learned; none where `trained_weights` says it.
     sequence: What a result says of all frames of a view together, JSON values: a number that takes several of them.
     regional: A part of the plate by itself gives what the whole plate would give there.
+    device: What computes where no parameter of that name says it.
+    whole: Works on a take as one piece, whose frames nobody chooses.
+    verb: The word after the tool's name on the command line, for a tool that has other commands beside this one.
+    verbs: Adds those.
+    steps: The parameter whose values are steps that an artist takes one after another, looking between them.
     """
 
     name: str
@@ -112,6 +133,11 @@ class Tool:
     weights: Callable[[Job], str] | None = None
     sequence: Callable[[Job, Place], Mapping[str, Any]] | None = None
     regional: bool = True
+    device: str = "auto"
+    whole: bool = False
+    verb: str = ""
+    verbs: Callable[[Any, str], None] | None = None
+    steps: str = ""
 
     @property
     def main_input(self) -> Images:

@@ -97,3 +97,4 @@ def test_books_lie_beside_their_sequence():
     assert Pattern("out/####.exr").beside(".result.json") == "out/frames.result.json"
     assert Pattern("out/M.####.exr").sidecar(1001) == "out/M.1001.json"
     assert Pattern("out/M.exr").sidecar(1) == "out/M.json"
+    assert Pattern("out/solve.json").sidecar(1) == "out/solve.record.json", "never itself"
