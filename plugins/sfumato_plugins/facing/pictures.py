@@ -1,0 +1,103 @@
+"""Pictures of a solved face for the review page. Needs the engine, inside functions only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sfumato.face.render import Camera
+    from sfumato.face.rig import Rig
+
+STRIP, PANEL, CLIP = (268, 330), (420, 520), (300, 370)  # pixels, width and height
+TURNS = (-65.0, -32.0, 0.0, 32.0, 65.0)
+FULL = 0.2  # centimetres: residual shown as red
+REACH = 1.2  # centimetres over which a marker's residual colours the skin
+
+
+@dataclass
+class Stage:
+    """A rig before the camera; frames are drawn one at a time."""
+
+    rig: Rig
+
+    @cached_property
+    def _drawn(self) -> Tensor:
+        """The triangles to draw: those of the face, where the rig says what that is."""
+        faces = self.rig.faces
+        inner = getattr(self.rig, "regions", {}).get("face")
+        if inner is None or not len(inner):
+            return faces
+        import torch
+
+        inside = torch.zeros(len(self.rig.neutral), dtype=torch.bool)
+        inside[inner] = True
+        return faces[inside[faces].all(1)]
+
+    def camera(self, size: tuple[int, int], yaw: float = 0.0) -> Camera:
+        """A camera that has the neutral face in the picture; the same one for every frame."""
+        from sfumato.face.render import camera_on
+
+        used = self.rig.neutral[self._drawn.unique()]
+        return camera_on(used, *size, yaw=yaw, pitch=4.0)
+
+    def face(self, values: Tensor, size: tuple[int, int] = PANEL) -> Tensor:
+        """The solved face from the front, (3, H, W)."""
+        from sfumato.face.render import render
+
+        return render(self.rig.mesh(values), self._drawn, self.camera(size))[0]
+
+    def marked(
+        self, values: Tensor, tracked: Tensor, bound: Tensor, seen: Tensor, size: tuple[int, int], yaw: float = 0.0
+    ) -> Tensor:
+        """The face with markers over it.
+
+        Args:
+            tracked, bound: Where each marker is and where the rig puts it, (M, 3) centimetres.
+            seen: (M,) bool; the others were filled in.
+        """
+        from sfumato.face.overlay import BOUND, LOST, SEEN, dots, lines
+        from sfumato.face.render import render
+        from torch import tensor, where
+
+        camera = self.camera(size, yaw)
+        picture, depth = render(self.rig.mesh(values), self._drawn, camera)
+        ink = where(seen[:, None], tensor(SEEN), tensor(LOST))
+        picture = lines(picture, camera, tracked, bound, tensor(BOUND).expand(len(bound), 3))
+        picture = dots(picture, depth, camera, bound, tensor(BOUND).expand(len(bound), 3), 1.6)
+        return dots(picture, depth, camera, tracked, ink, 1.9)
+
+    def strip(self, values: Tensor, tracked: Tensor, bound: Tensor, seen: Tensor) -> Tensor:
+        """The face turning, markers over it."""
+        from torch import cat
+
+        return cat([self.marked(values, tracked, bound, seen, STRIP, yaw) for yaw in TURNS], dim=2)
+
+    def residual(self, values: Tensor, bound: Tensor, residual: Tensor, size: tuple[int, int] = PANEL) -> Tensor:
+        """The face, coloured by how far its markers (M,) are from where the rig puts them; NaN where unseen."""
+        from sfumato.face.overlay import heat, spread
+        from sfumato.face.render import render
+
+        mesh = self.rig.mesh(values)
+        colours = heat(spread(residual, bound, mesh, REACH), FULL)
+        return render(mesh, self._drawn, self.camera(size), colours)[0]
+
+
+def jpeg(picture: Tensor, quality: int = 86) -> bytes:
+    """A picture (3, H, W) as a file."""
+    from sfumato.matte.sheet import encoded
+
+    return encoded(picture, ".jpg", quality)
+
+
+def evenly(count: int, most: int) -> Sequence[int]:
+    """At most so many places of `count`, evenly spread, the first among them.
+
+    >>> list(evenly(10, 4))
+    [0, 3, 6, 9]
+    """
+    return range(0, count, max(1, -(-count // most)))
