@@ -72,7 +72,7 @@ def tool_of(node: Node) -> Tool:
     Raises:
         JobError: it is none of ours, or of a sfumato with more tools.
     """
-    for tool in sfumato_plugins.TOOLS:
+    for tool in sfumato_plugins.NODES:
         if node.knob(f"{tool.name}_tab") is not None:
             return tool
     return sfumato_plugins.tool(node.name().partition("_")[2].rstrip("0123456789"))

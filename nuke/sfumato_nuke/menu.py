@@ -24,7 +24,7 @@ def install() -> None:
 
 
 def tools() -> list[str]:
-    """The tools by the names of their files: importing them would cost every start of Nuke what only some need.
+    """The tools that are nodes, by the names of files: importing them would cost every start what only some need.
 
     Raises:
         ImportError: sfumato's plugins are not importable.
@@ -33,7 +33,9 @@ def tools() -> list[str]:
     if found is None or not found.submodule_search_locations:
         raise ImportError("sfumato_plugins is not there; its folder lies beside sfumato's folder for Nuke")
     names = os.listdir(os.path.join(found.submodule_search_locations[0], "tools"))
-    return sorted(name[:-3] for name in names if name.endswith(".py") and not name.startswith("_"))
+    nodes = os.listdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), "nodes"))
+    known = (name[:-3] for name in names if name.endswith(".py") and not name.startswith("_"))
+    return sorted(name for name in known if f"sfumato_{name}.nk" in nodes)
 
 
 def make(name: str) -> None:

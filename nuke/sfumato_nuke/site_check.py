@@ -72,7 +72,7 @@ def _started() -> str:
 def _tools() -> list[str]:
     import sfumato_plugins
 
-    return [tool.name for tool in sfumato_plugins.TOOLS]
+    return [tool.name for tool in sfumato_plugins.NODES]
 
 
 def _node(name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sfumato_nuke.design import design
 from sfumato_nuke.parts import Design, Expr, Inside, Knob
-from sfumato_plugins import TOOLS
+from sfumato_plugins import NODES
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "nodes")
 NUMBERS = {
@@ -102,7 +102,7 @@ def quoted(text: str) -> str:
 def main() -> None:
     """Write every tool's node into the folder that is shipped."""
     os.makedirs(FOLDER, exist_ok=True)
-    for tool in TOOLS:
+    for tool in NODES:
         node = design(tool)
         with open(os.path.join(FOLDER, f"{node.name}.nk"), "w", encoding="utf-8", newline="\n") as file:
             file.write(as_text(node))

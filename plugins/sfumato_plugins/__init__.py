@@ -3,10 +3,12 @@
 from sfumato_plugins.errors import nearest, wrong
 from sfumato_plugins.tool import Tool
 from sfumato_plugins.tools.edit import EDIT
+from sfumato_plugins.tools.face import FACE
 from sfumato_plugins.tools.invert import INVERT
 from sfumato_plugins.tools.matte import MATTE
 
-TOOLS: "tuple[Tool, ...]" = (MATTE, EDIT, INVERT)
+TOOLS: "tuple[Tool, ...]" = (MATTE, EDIT, INVERT, FACE)
+NODES: "tuple[Tool, ...]" = tuple(one for one in TOOLS if one.main_input.picture)  # what works on pictures
 
 
 def tool(name: str) -> Tool:

@@ -57,7 +57,7 @@ def test_loading_makes_menu_and_shelf_and_unloading_takes_them(maya):
     maya.cmds.loadPlugin("sfumato_menu")
     assert maya.ui.elements == before, "not before Maya's window is there"
     maya.idle()
-    labels = ["Matte...", "Edit...", "Invert...", "Apply Curves...", "Control Map...", "Export Markers..."]
+    labels = ["Matte...", "Edit...", "Invert...", "Face...", "Apply Curves...", "Control Map...", "Export Markers..."]
     assert shown(maya) == {"sfumatoMenu": [*labels, "Release GPU"], "Shelves|sfumato": labels}
     assert all(
         e.flags["annotation"]

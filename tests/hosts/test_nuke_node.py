@@ -48,7 +48,7 @@ def test_the_menu_has_an_entry_for_every_tool_and_makes_its_node_under_the_selec
     import sfumato_plugins
 
     runpy.run_path(str(NUKE / "menu.py"))
-    assert set(session.menus) == {f"Nodes/sfumato/{tool.label}" for tool in sfumato_plugins.TOOLS}
+    assert set(session.menus) == {f"Nodes/sfumato/{tool.label}" for tool in sfumato_plugins.NODES}
     read = session.make("Read")
     read.setSelected(True)
     session.choose("Nodes/sfumato/Matte")
@@ -119,7 +119,7 @@ def test_the_shipped_text_is_what_the_command_writes(tmp_path):
 
     import sfumato_plugins
 
-    for tool in sfumato_plugins.TOOLS:
+    for tool in sfumato_plugins.NODES:
         node = design(tool)
         file = NUKE / "sfumato_nuke" / "nodes" / f"{node.name}.nk"
         assert file.read_text(encoding="utf-8") == as_text(node), "run: python -m sfumato_nuke.text"

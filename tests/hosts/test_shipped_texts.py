@@ -18,9 +18,9 @@ def built():
     from sfumato_nuke.design import design
     from sfumato_nuke.text import as_text
 
-    from sfumato_plugins import TOOLS
+    from sfumato_plugins import NODES
 
-    return [(design(tool).name, as_text(design(tool))) for tool in TOOLS]
+    return [(design(tool).name, as_text(design(tool))) for tool in NODES]
 
 
 def sys_path_nuke():

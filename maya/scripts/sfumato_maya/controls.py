@@ -113,12 +113,13 @@ def draw_images(images: Images, prefix: str, *, written: bool) -> Reader:
     name = f"{prefix}_{images.name}"
 
     def ask(*_: Any) -> None:
-        picked = pick(images.label, written=written)
+        picked = pick(images.label, written=written, folders=bool(images.inside))
         if picked:
-            cmds.textFieldButtonGrp(name, edit=True, text=pattern_of(picked))
+            cmds.textFieldButtonGrp(name, edit=True, text=pattern_of(picked) if numbered else picked)
 
+    numbered = images.picture or not (images.holds or images.folder or images.inside)
     label = images.label + (" *" if images.required else "")
-    draw_file(name, label, f"{images.help}; #### is the frame number", ask)
+    draw_file(name, label, images.help + ("; #### is the frame number" if numbered else ""), ask)
     return lambda: cmds.textFieldButtonGrp(name, query=True, text=True).strip()
 
 
@@ -128,9 +129,10 @@ def draw_file(name: str, label: str, help: str, ask: Callable[..., None]) -> Non
     cmds.textFieldButtonGrp(name, label=label, annotation=help, buttonCommand=ask, **flags)
 
 
-def pick(caption: str, *, written: bool, files: str = "All files (*.*)") -> str:
-    """Ask for a file; empty when the artist thinks better of it."""
-    found = cmds.fileDialog2(caption=caption, fileMode=0 if written else 1, fileFilter=files)
+def pick(caption: str, *, written: bool, files: str = "All files (*.*)", folders: bool = False) -> str:
+    """Ask for a file, or for a folder; empty when the artist thinks better of it."""
+    mode = 3 if folders else 0 if written else 1
+    found = cmds.fileDialog2(caption=caption, fileMode=mode, fileFilter=files)
     return found[0] if found else ""
 
 

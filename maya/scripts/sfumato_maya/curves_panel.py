@@ -20,13 +20,14 @@ NEW, NONE = "a new layer", "no layer: key the controls"
 CURVES_FILES = "Curves (*.json)"
 
 
-def show(path: str = "") -> None:
-    """Open the panel, with a curves file filled in if one is given."""
+def show(path: str = "", mapped: str = "") -> None:
+    """Open the panel, with a curves file and a control map filled in if they are given."""
     if not cmds.window(WINDOW, exists=True):
         _draw()
     _refill()
-    if path:
-        cmds.textFieldButtonGrp(f"{WINDOW}_file", edit=True, text=path)
+    for name, text in (("file", path), ("map", mapped)):
+        if text:
+            cmds.textFieldButtonGrp(f"{WINDOW}_{name}", edit=True, text=text)
     cmds.showWindow(WINDOW)
 
 

@@ -11,6 +11,7 @@ from maya import cmds
 
 import sfumato_plugins
 from sfumato_maya import colour, controls, work
+from sfumato_maya.take_rows import TakeRows
 from sfumato_plugins.check import problems_here
 from sfumato_plugins.errors import JobError, Problem
 from sfumato_plugins.frames import Pattern, parse_frames
@@ -52,6 +53,8 @@ class ToolPanel:
         self._running = ""
         self._files: dict[str, controls.Reader] = {}
         self._values: dict[str, controls.Reader] = {}
+        takes = tool.main_output.holds == "curves"
+        self._rows = TakeRows(tool, self.window, self._file, self.run) if takes else None
         if self.there:
             cmds.deleteUI(self.window)
         self._draw()
@@ -68,12 +71,17 @@ class ToolPanel:
         cmds.text(label=self.tool.help, align="left", wordWrap=True)
         for images in self.tool.inputs:
             self._files[images.name] = controls.draw_images(images, self.window, written=False)
+            if self._rows and images.holds == "markers":
+                self._rows.draw_from_scene(images.name)
         for images in self.tool.outputs:
             self._files[images.name] = controls.draw_images(images, self.window, written=True)
-        self._named("frames", "Frames", "1001-1048, 1001-1048x2, 1,3,5-9; empty: all there are")
+        if not self.tool.whole:
+            self._named("frames", "Frames", "1001-1048, 1001-1048x2, 1,3,5-9; empty: all there are")
         self._named("seed", "Seed", "another seed, other noise", "0")
         for group in dict.fromkeys(parameter.group for parameter in self.tool.parameters):
             self._draw_group(group)
+        if self._rows:
+            self._rows.draw()
         self._draw_run()
 
     def _named(self, name: str, label: str, help: str, text: str = "") -> None:
@@ -123,15 +131,21 @@ class ToolPanel:
         device = load_settings().get("device")
         if device and "device" in self._values and "device" not in params:
             params["device"] = device
-        root = cmds.workspace(query=True, rootDirectory=True)  # what relative paths mean to an artist in Maya
-        inputs = {i.name: os.path.join(root, given[i.name]) for i in self.tool.inputs if given[i.name]}
-        outputs = {o.name: os.path.join(root, given[o.name]) for o in self.tool.outputs if given[o.name]}
+        inputs = {i.name: self._file(i.name) for i in self.tool.inputs if given[i.name]}
+        outputs = {o.name: self._file(o.name) for o in self.tool.outputs if given[o.name]}
         if not given["seed"].isdigit():
             raise JobError(Problem("seed", f"{given['seed']!r} is no whole number"))
-        frames = parse_frames(given["frames"]) if given["frames"] else self._all(inputs)
+        frames = parse_frames(given["frames"]) if given.get("frames") else self._all(inputs)
         config = colour.config()
         color = {"config": config} if config else {}
         return Job(self.tool.name, frames, inputs, outputs, params, color, int(given["seed"]))
+
+    def _file(self, name: str) -> str:
+        """What a field names, absolute; empty where nothing is typed."""
+        item = next(i for i in (*self.tool.inputs, *self.tool.outputs) if i.name == name)
+        root = cmds.workspace(query=True, rootDirectory=True)  # what relative paths mean to an artist in Maya
+        text = self._files[name]()
+        return item.meant(os.path.join(root, text)) if text else ""
 
     def _all(self, inputs: Mapping[str, str]) -> tuple[int, ...]:
         main = inputs.get(self.tool.main_input.name)
@@ -172,6 +186,8 @@ class ToolPanel:
             self._enable(running=False)
             self._progress(100 if event == "done" else 0)
             self._say(_ending(message))
+            if self._rows and self.there:
+                self._rows.refill()
             if event == "failed":
                 om.MGlobal.displayError(f"sfumato: {message.get('sentence')}")
 

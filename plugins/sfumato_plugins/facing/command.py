@@ -1,4 +1,4 @@
-"""`sfumato face train | edit | retarget | report`: the commands beside `face solve`, which every job file can say too."""
+"""`sfumato face train | edit | retarget | report`: the commands beside `face solve`."""
 
 from __future__ import annotations
 

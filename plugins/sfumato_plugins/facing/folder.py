@@ -1,11 +1,11 @@
 """The folder of a solve: what lies in it, what an artist has fixed, and fixing a key. Standard library only.
 
-    job.json          what was asked for, to go on with
-    solve.json        how far it is, and what to look at (sfumato.solve/1)
-    ingest.json       markers on the timeline; stabilise.json and clean.json what became of them (sfumato.markers/1)
-    jaw.json, regions.json, finetune.json    the curves after each stage (sfumato.curves/1)
-    edits.json        keys that an artist has fixed (sfumato.edits/1)
-    curves.json       the curves of the last stage that was asked for (sfumato.curves/1)
+job.json          what was asked for, to go on with
+solve.json        how far it is, and what to look at (sfumato.solve/1)
+ingest.json       markers on the timeline; stabilise.json and clean.json what became of them (sfumato.markers/1)
+jaw.json, regions.json, finetune.json    the curves after each stage (sfumato.curves/1)
+edits.json        keys that an artist has fixed (sfumato.edits/1)
+curves.json       the curves of the last stage that was asked for (sfumato.curves/1)
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The review page of a face: the solved face turning, markers over it, where it does not fit, every curve, both versions."""
+"""The review page of a face: the solved face turning, markers over it, where it does not fit, every curve."""
 
 from __future__ import annotations
 
@@ -8,7 +8,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sfumato_plugins.facing.page_curves import Drawn, small_curve
-from sfumato_plugins.page_parts import Columns, document, escaped, figure, player, plots, source, table, wipe, write_whole
+from sfumato_plugins.page_parts import (
+    Columns,
+    document,
+    escaped,
+    figure,
+    player,
+    plots,
+    source,
+    table,
+    wipe,
+    write_whole,
+)
 
 GROUPS = ("jaw", "mouth", "cheek and nose", "eyes", "brows", "other")
 PLOTS = {
@@ -136,8 +147,8 @@ def _frame(shown: Shown, review: Review) -> str:
         f'<section class="detail" id="f{shown.frame:g}"><h3>Frame {shown.frame:g}</h3>'
         f'<p class="quiet">{escaped(shown.reason)}</p>'
         f'<figure><img class="strip" src="{source(shown.strip)}" alt="the solved face from five sides">'
-        f'<div class="burn">{escaped(burn)}</div><figcaption>the solved face<small>white: marker as tracked; blue: where '
-        "the rig puts it; grey: filled in, not seen</small></figcaption></figure>"
+        f'<div class="burn">{escaped(burn)}</div><figcaption>the solved face<small>white: marker as tracked; '
+        "blue: where the rig puts it; grey: filled in, not seen</small></figcaption></figure>"
         f'<div class="two">{"".join(pictures)}{wiped}</div>{f"<ul>{notes}</ul>" if notes else ""}</section>'
     )
 
@@ -153,7 +164,9 @@ def _curves(review: Review) -> str:
     key = '<p class="key"><i style="background:#d6d6d6"></i>this solve'
     if review.compared:
         key += f'<i style="background:#7d8fb0"></i>{escaped(review.compared)}'
-    key += '<i style="background:#d8a24a;height:8px;width:8px;border-radius:4px"></i>fixed by hand; a ring is locked</p>'
+    key += (
+        '<i style="background:#d8a24a;height:8px;width:8px;border-radius:4px"></i>fixed by hand; a ring is locked</p>'
+    )
     parts = []
     for group in GROUPS:
         drawn = review.curves.get(group)
@@ -168,7 +181,9 @@ def _markers(review: Review) -> str:
         return ""
     names = ("marker", "seen %", "residual mm", "worst mm", "at frame", "offset mm")
     head = "".join(f"<th>{name}</th>" for name in names)
-    rows = "".join("<tr>" + "".join(f"<td>{escaped(row.get(n, '-'))}</td>" for n in names) + "</tr>" for row in review.markers)
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{escaped(row.get(n, '-'))}</td>" for n in names) + "</tr>" for row in review.markers
+    )
     return f'<h2>Markers</h2><div class="scroll"><table><tr>{head}</tr>{rows}</table></div>'
 
 

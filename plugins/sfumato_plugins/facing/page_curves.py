@@ -51,7 +51,9 @@ def small_curve(drawn: Drawn, frames: Sequence[float]) -> str:
     for frame, value, locked in drawn.keys:
         x, y = at(frame, value)
         ring = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5.5" fill="none" stroke="#d8a24a"/>' if locked else ""
-        parts.append(f'{ring}<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="#d8a24a"><title>{frame:g}: {value:g}</title></circle>')
+        parts.append(
+            f'{ring}<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="#d8a24a"><title>{frame:g}: {value:g}</title></circle>'
+        )
     words = f'<text x="{LEFT}" y="{HEIGHT - 1}">{first:g}</text>'
     words += f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 1}" text-anchor="end">{last:g}</text>'
     span = f"{min(drawn.values):.2f} to {max(drawn.values):.2f}"

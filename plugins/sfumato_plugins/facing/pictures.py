@@ -8,10 +8,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sfumato.face.rig import Rig
     from torch import Tensor
 
     from sfumato.face.render import Camera
-    from sfumato.face.rig import Rig
 
 STRIP, PANEL, CLIP = (268, 330), (420, 520), (300, 370)  # pixels, width and height
 TURNS = (-65.0, -32.0, 0.0, 32.0, 65.0)
@@ -60,9 +60,10 @@ class Stage:
             tracked, bound: Where each marker is and where the rig puts it, (M, 3) centimetres.
             seen: (M,) bool; the others were filled in.
         """
+        from torch import tensor, where
+
         from sfumato.face.overlay import BOUND, LOST, SEEN, dots, lines
         from sfumato.face.render import render
-        from torch import tensor, where
 
         camera = self.camera(size, yaw)
         picture, depth = render(self.rig.mesh(values), self._drawn, camera)

@@ -50,7 +50,9 @@ def timecode_seconds(text: str, fps: float, where: str = "params.timecode") -> f
     """
     match = _TIMECODE.fullmatch(text.strip())
     if not match:
-        raise wrong(where, f"{text!r} is no timecode", "write it like 14:03:22:10; with ; before the frames it drops some")
+        raise wrong(
+            where, f"{text!r} is no timecode", "write it like 14:03:22:10; with ; before the frames it drops some"
+        )
     hours, minutes, seconds, frames = (int(match[n]) for n in (1, 2, 3, 5))
     exact = exact_fps(fps)
     whole = round(exact)
