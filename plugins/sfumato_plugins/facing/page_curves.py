@@ -14,8 +14,8 @@ MOST = 320  # points of a line; a longer one keeps what is highest and lowest be
 class Drawn:
     """A control.
 
-    values: One for each frame. previous: The same of the version before, on its own frames. keys: (frame, value, locked).
-    note: A few words at the right.
+    values: One for each frame. previous: The same of the version before, on its own frames.
+    keys: (frame, value, locked) of those that are fixed. note: A few words at the right.
     """
 
     name: str
