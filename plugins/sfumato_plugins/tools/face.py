@@ -139,6 +139,8 @@ FACE = Tool(
         Images("rig", "Rig", "npz, glTF, USD, or a folder of OBJ shapes", True, picture=False, folder=True),
         Images("solver", "Solver", "what `sfumato face train` learned of this actor (default: none, the whole clip is "
                "solved classically)", picture=False, suffix=".safetensors"),
+        Images("binding", "Binding", "where the markers sit on the rig: markers of one frame, on the neutral face "
+               "(default: the rig says it, or the take is laid onto it)", picture=False, suffix=".json"),
         Images("map", "Control map", "which control drives which attribute of the rig in Maya, for --export",
                picture=False, suffix=".json"),
         Images("reference", "Reference", "pictures or video frames of the take, numbered as the timeline, for the page",
@@ -171,7 +173,7 @@ FACE = Tool(
              "Timeline"),
         Number("offset", "Offset", "move the take by so many frames", 0.0, "Timeline", low=-LONG, high=LONG,
                unit="frames"),
-        NumberOr("rate", "Timeline rate", "the timeline's frames a second", "take", "Timeline", low=1, high=1000,
+        NumberOr("timeline_fps", "Timeline rate", "the timeline's frames a second", "take", "Timeline", low=1, high=1000,
                  options=("take",)),
         Choice("samples", "Samples", "between the timeline's frames: keep them; filter: smooth, then one a frame; "
                "nearest: one a frame", "keep", "Timeline", options=("keep", "filter", "nearest")),
