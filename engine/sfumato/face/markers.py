@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sfumato.errors import InputError, RequestError, ShapeError
 from sfumato.face import recorded
-from sfumato.face.recorded import CENTIMETRES, Recorded
+from sfumato.face.recorded import Recorded
 
 READERS = {
     **{".c3d": "markers_c3d", ".trc": "markers_trc", ".csv": "markers_csv", ".json": "markers_json"},
@@ -107,7 +108,7 @@ def load_markers(
         )
     names, kept, notes = recorded.named(path, found)
     positions = np.where(np.isfinite(found.positions).all(-1, keepdims=True), found.positions, np.nan)[:, kept]
-    seen = np.isfinite(positions).all(-1)
+    seen: NDArray[np.bool_] = np.isfinite(positions).all(-1)
     if not seen.any():
         raise InputError(
             f"{path.name}: no marker is seen in any of its {len(positions)} frames, every position is missing",
@@ -115,10 +116,10 @@ def load_markers(
         )
     check = check and path.suffix.lower() != ".json"  # a stage's own file: centimetres by its schema
     unit = recorded.unit_to_use(path, replace(found, positions=positions), units, check)
-    never = [name for name, there in zip(names, seen.any(0), strict=True) if not there]
+    never = [name for name, there in zip(names, seen.any(0).tolist(), strict=True) if not there]
     notes += (f"{path.name}: never seen in this take: {', '.join(never)}",) if never else ()
     rate = recorded.rate_to_use(path, found, fps)
-    scaled = recorded.y_up(positions, up or found.up or "y") * CENTIMETRES[unit]
+    scaled = recorded.centimetres(recorded.y_up(positions, up or found.up or "y"), unit)
     tensor = torch.from_numpy(np.ascontiguousarray(scaled, dtype=np.float64))
     return Markers(names, tensor, rate, float(found.start), found.timecode, float(found.step), found.notes + notes)
 
@@ -126,7 +127,7 @@ def load_markers(
 def save_markers(markers: Markers, path: str | Path) -> None:
     """Write a take; the suffix says how. The file appears whole or not at all.
 
-    C3D and USD hold float32, as millimetres and centimetres; JSON, CSV and TRC give float64 back bit for bit.
+    C3D and USD hold float32, as millimetres and centimetres; JSON and CSV give float64 back bit for bit.
 
     Raises:
         RequestError: the suffix is unknown, or the format cannot hold the take.

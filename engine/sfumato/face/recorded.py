@@ -69,6 +69,11 @@ def unit_of(text: str, where: str) -> str:
     return known
 
 
+def centimetres(positions: NDArray[np.float64], unit: str) -> NDArray[np.float64]:
+    """Positions in centimetres; millimetres are divided by 10, which C3D's float32 survives both ways bit for bit."""
+    return positions / 10.0 if unit == "mm" else positions * CENTIMETRES[unit]
+
+
 def y_up(positions: NDArray[np.float64], up: str) -> NDArray[np.float64]:
     """Turn the axis that points up to Y, by a rotation: nothing is mirrored.
 
@@ -182,3 +187,46 @@ def missing_sentence(where: str, missing: Sequence[str], there: Sequence[str]) -
 def _few(names: Sequence[str]) -> str:
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     return ", ".join(names[:5]) + more
+
+
+def agreeing_rate(
+    path: Path, said: float | None, times: NDArray[np.float64], places: NDArray[np.int64]
+) -> float | None:
+    """The rate that a file says, or the one its own times in seconds imply.
+
+    Raises:
+        InputError: they differ by more than rounding: a take of 120 exported as 23.976.
+    """
+    known = np.isfinite(times)
+    times, places = times[known], places[known]
+    if len(times) < 2 or times[-1] <= times[0] or places[-1] <= places[0]:
+        return said
+    seconds = float(times[-1] - times[0])
+    implied = float(places[-1] - places[0]) / seconds
+    if said is None:
+        near = min((*NTSC, float(max(1, round(implied)))), key=lambda rate: abs(rate - implied))
+        return near if abs(near - implied) < max(4e-4, 1e-3 / seconds) * implied else implied
+    if abs(implied - said) > max(0.01, 2e-3 / seconds) * said:
+        raise InputError(
+            f"{path.name} says {said:.6g} samples a second, and its times are those of {implied:.6g}",
+            f"export it again, or correct the rate in the file to {exact_fps(round(implied, 2)):.6g}",
+        )
+    return said
+
+
+def places_of(path: Path, frames: NDArray[np.float64], step: float) -> NDArray[np.int64]:
+    """Which sample each frame number is, counted from the first.
+
+    Raises:
+        InputError: they do not ascend, or lie between samples.
+    """
+    exact = (frames - frames[:1]) / step
+    places = np.round(exact).astype(np.int64)
+    if (np.diff(places) <= 0).any():
+        at = int(np.argmax(np.diff(places) <= 0))
+        what = f"frame {frames[at + 1]:g} comes after frame {frames[at]:g}"
+        raise InputError(f"{path.name}: {what}", "frame numbers ascend, each once; was a take appended to another?")
+    if (np.abs(exact - places) > 1e-3).any():
+        at = int(np.argmax(np.abs(exact - places)))
+        raise InputError(f"{path.name}: frame {frames[at]:g} lies between samples", "save the take at one rate")
+    return places
