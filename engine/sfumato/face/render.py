@@ -68,7 +68,7 @@ def render(vertices: Tensor, faces: Tensor, camera: Camera, colours: Tensor | No
     seen = fine.project(vertices)
     triangle, where, weights = _visible(seen, faces, fine)
     corners = faces[triangle]
-    normals = _normals(vertices, faces) @ _turn(camera.yaw, camera.pitch).double().T
+    normals = vertex_normals(vertices, faces) @ _turn(camera.yaw, camera.pitch).double().T
     normal = functional.normalize((normals[corners] * weights[..., None]).sum(1), dim=1)
     skin = torch.tensor(CLAY, dtype=torch.float64) if colours is None else colours.double()[corners]
     ink = skin if colours is None else (skin * weights[..., None]).sum(1)
@@ -124,8 +124,8 @@ def _weights(point: Tensor, corners: Tensor, area: Tensor) -> Tensor:
     return torch.stack([twice(point, b, c), twice(a, point, c), twice(a, b, point)], dim=1) / area[:, None]
 
 
-def _normals(vertices: Tensor, faces: Tensor) -> Tensor:
-    """Outward normals at the vertices (V, 3), each triangle counting by its area."""
+def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
+    """Unit normals, outwards, at the vertices (V, 3), each of the triangles (T, 3) counting by its area."""
     a, b, c = (vertices[faces[:, corner]] for corner in range(3))
     flat = torch.linalg.cross(b - a, c - a)
     found = torch.zeros_like(vertices)

@@ -173,8 +173,8 @@ FACE = Tool(
              "Timeline"),
         Number("offset", "Offset", "move the take by so many frames", 0.0, "Timeline", low=-LONG, high=LONG,
                unit="frames"),
-        NumberOr("timeline_fps", "Timeline rate", "the timeline's frames a second", "take", "Timeline", low=1, high=1000,
-                 options=("take",)),
+        NumberOr("timeline_fps", "Timeline rate", "frames a second of the timeline", "take", "Timeline", low=1,
+                 high=1000, options=("take",)),
         Choice("samples", "Samples", "between the timeline's frames: keep them; filter: smooth, then one a frame; "
                "nearest: one a frame", "keep", "Timeline", options=("keep", "filter", "nearest")),
         Number("tolerance", "Key tolerance", "keys of the export that a line between others meets so closely are left "
