@@ -48,13 +48,15 @@ KINDS = {
     "Prompt": "textFieldGrp",
     "Factors": "textFieldGrp",
     "NumberOr": "textFieldGrp",
+    "Text": "textFieldGrp",
     "ModelFolder": "textFieldButtonGrp",
 }
 
 
-@pytest.mark.parametrize("label", ["Matte", "Edit", "Invert"])
+@pytest.mark.parametrize("label", ["Matte", "Edit", "Invert", "Face"])
 def test_every_parameter_has_a_control_of_its_kind_with_a_label_and_a_help(maya, label):
     import sfumato_plugins
+    from sfumato_plugins.parameters import Number
 
     tool = sfumato_plugins.tool(label.lower())
     maya.ui.press(maya.ui.entry("Shelves|sfumato", f"{label}..."))
@@ -64,7 +66,8 @@ def test_every_parameter_has_a_control_of_its_kind_with_a_label_and_a_help(maya,
             assert all(maya.ui.find(f"{name}_{option}").kind == "checkBox" for option in parameter.options)
             continue
         element = maya.ui.find(name)
-        assert element.kind == KINDS[type(parameter).__name__]
+        wide = isinstance(parameter, Number) and parameter.high - parameter.low > 1000
+        assert element.kind == ("floatFieldGrp" if wide else KINDS[type(parameter).__name__])
         assert element.flags["annotation"] == parameter.help
         assert parameter.label in (element.flags["label"], element.flags.get("label1"))
     for images in (*tool.inputs, *tool.outputs):
