@@ -47,7 +47,7 @@ def chin(maya, name="hero:chin_mrk"):
     """A locator that moves."""
     node = maya.commands_of_scene.make("transform", name)
     curve = maya.commands_of_scene.make("animCurveTL", "chin_y")
-    keys = [(maya.scene.ticks(1), 0.0, LINEAR, LINEAR), (maya.scene.ticks(11), 5.0, LINEAR, LINEAR)]
+    keys = [(maya.scene.ticks(1001), 0.0, LINEAR, LINEAR), (maya.scene.ticks(1011), 5.0, LINEAR, LINEAR)]
     object.__setattr__(curve, "keys", keys)
     node.attrs["translateY"].source = curve.attrs["output"]
 
