@@ -108,7 +108,7 @@ def load_markers(
         )
     names, kept, notes = recorded.named(path, found)
     positions = np.where(np.isfinite(found.positions).all(-1, keepdims=True), found.positions, np.nan)[:, kept]
-    seen: NDArray[np.bool_] = np.isfinite(positions).all(-1)
+    seen: NDArray[np.bool_] = np.asarray(np.isfinite(positions).all(-1))
     if not seen.any():
         raise InputError(
             f"{path.name}: no marker is seen in any of its {len(positions)} frames, every position is missing",
@@ -116,7 +116,8 @@ def load_markers(
         )
     check = check and path.suffix.lower() != ".json"  # a stage's own file: centimetres by its schema
     unit = recorded.unit_to_use(path, replace(found, positions=positions), units, check)
-    never = [name for name, there in zip(names, seen.any(0).tolist(), strict=True) if not there]
+    ever = np.asarray(seen.any(0)).tolist()
+    never = [name for name, there in zip(names, ever, strict=True) if not there]
     notes += (f"{path.name}: never seen in this take: {', '.join(never)}",) if never else ()
     rate = recorded.rate_to_use(path, found, fps)
     scaled = recorded.centimetres(recorded.y_up(positions, up or found.up or "y"), unit)
