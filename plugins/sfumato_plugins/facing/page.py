@@ -39,14 +39,18 @@ COLUMNS: Columns = {
     "ambiguous": ("cannot be told apart", ""),
 }
 STYLE = """
-.strip { display: block; width: 100%; } .two { display: grid; gap: 14px; grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); margin-top: 14px; }
-.two figure { align-self: start; } .curves { display: grid; gap: 10px; grid-template-columns: repeat(auto-fill, minmax(290px, 1fr)); }
-.curve { background: var(--card); border-radius: 3px; padding: 8px 10px 4px; } .curve svg { display: block; width: 100%; }
+.strip { display: block; width: 100%; } .player { max-width: 500px; }
+.two { display: grid; gap: 14px; grid-template-columns: repeat(auto-fill, minmax(330px, 1fr)); margin-top: 14px; }
+.two figure { align-self: start; }
+.curves { display: grid; gap: 10px; grid-template-columns: repeat(auto-fill, minmax(290px, 1fr)); }
+.curve { background: var(--card); border-radius: 3px; padding: 8px 10px 4px; }
+.curve svg { display: block; width: 100%; margin-top: 4px; } .curve text { fill: var(--quiet); font-size: 9px; }
 .curve b { font-weight: 500; font-size: 13px; } .curve small { color: var(--quiet); font-size: 11.5px; float: right; }
-.curve text { fill: var(--quiet); font-size: 9px; } .key { color: var(--quiet); font-size: 13px; } .key i { display: inline-block; width: 16px;
-  height: 2px; vertical-align: middle; margin: 0 6px 0 14px; } h3.sub { margin: 22px 0 10px; font-size: 14px; }
-.columns { columns: 2; column-gap: 40px; } @media (max-width: 900px) { .columns { columns: 1; } } ul { margin: 6px 0 0; padding-left: 18px; font-size: 13.5px; }
-"""  # noqa: E501  (CSS)
+.key { color: var(--quiet); font-size: 13px; }
+.key i { display: inline-block; width: 16px; height: 2px; vertical-align: middle; margin: 0 6px 0 14px; }
+h3.sub { margin: 22px 0 10px; font-size: 14px; } ul { margin: 8px 0 0; padding-left: 18px; font-size: 13.5px; }
+.columns { columns: 2; column-gap: 40px; } @media (max-width: 900px) { .columns { columns: 1; } }
+"""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,221 @@
+"""A solve as it lies in its folder, read back for whoever looks at it. Needs the engine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from sfumato_plugins.errors import wrong
+from sfumato_plugins.facing.folder import job_of, solve_of
+from sfumato_plugins.job import Job
+
+if TYPE_CHECKING:
+    from sfumato.face.binding import Binding
+    from sfumato.face.rig import Rig
+    from torch import Tensor
+
+    from sfumato.color import Config
+    from sfumato.face.curves import Curves
+    from sfumato.face.markers import Markers
+
+MM = 10.0  # of a centimetre
+
+
+def load_solution(folder: str) -> Solution:
+    """Read a folder back.
+
+    Raises:
+        JobError: nothing is solved there (exit 3), or no curves yet (exit 2).
+        sfumato.errors.SfumatoError: a file in it, or the rig, cannot be read.
+    """
+    from sfumato.face.curves import load_curves
+    from sfumato.face.markers import load_markers
+    from sfumato_plugins.facing.binding_file import load_binding
+    from sfumato_plugins.facing.inputs import rig_of
+
+    folder = os.path.abspath(folder)
+    said = solve_of(folder)
+    if not said.get("controls"):
+        hint = "solve it with --stage jaw or later first"
+        raise wrong("", f"no curves are solved in {folder} yet, only {said.get('stage')}", hint)
+    job = job_of(folder)
+    curves = load_curves(os.path.join(folder, "curves.json"))
+    clean = load_markers(os.path.join(folder, "clean.json"))
+    raw = load_markers(os.path.join(folder, "stabilise.json"))
+    rig = rig_of(job)
+    binding = load_binding(os.path.join(folder, "binding.json"))
+    return Solution(folder, said, job, rig, binding, curves.only(rig.controls), clean, raw)
+
+
+@dataclass
+class Solution:
+    """What a page shows of a solve.
+
+    clean: Markers with the head still, gaps filled. raw: The same before that, for what was seen.
+    """
+
+    folder: str
+    said: Mapping[str, Any]
+    job: Job
+    rig: Rig
+    binding: Binding
+    curves: Curves
+    clean: Markers
+    raw: Markers
+    _kept: dict[str, Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = self.binding.names
+        self.clean, self.raw = self.clean.only(names, unseen=True), self.raw.only(names, unseen=True)
+        self._kept = self._tensors()
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """What the last stage says of itself: residual, weight, rigid, offsets; nothing where it is not there."""
+        from safetensors.torch import load_file
+
+        path = os.path.join(self.folder, "finetune.safetensors")
+        return load_file(path) if self.said.get("stage") == "finetune" and os.path.isfile(path) else {}
+
+    @property
+    def title(self) -> str:
+        """Shot and version, or the folder's name."""
+        names = self.job.names
+        said = "  ".join(filter(None, (names.get("shot", ""), names.get("version", ""))))
+        return said or os.path.basename(self.folder)
+
+    def input(self, name: str) -> str:
+        """A file that the job names; empty where it names none."""
+        pattern = self.job.input(name)
+        return pattern.text if pattern else ""
+
+    def colour(self, name: str) -> tuple[Config, str | None]:
+        """The job's colour configuration, and the space it names for an input."""
+        from sfumato_plugins.colour import config_of
+
+        return config_of(self.job), self.job.color.get(name)
+
+    @property
+    def frames(self) -> list[float]:
+        """Of the timeline, one for each sample."""
+        return list(self.curves.frames)
+
+    @property
+    def values(self) -> Tensor:
+        """(F, K) float64."""
+        return self.curves.values
+
+    @property
+    def tracked(self) -> Tensor:
+        """Where each marker is, the head still, (F, M, 3) centimetres; NaN where nothing is known."""
+        return self._still(self.clean.positions)
+
+    @property
+    def seen(self) -> Tensor:
+        """(F, M) bool: the tracker saw it."""
+        return self.raw.seen
+
+    def _still(self, positions: Tensor) -> Tensor:
+        """Positions without the drift that the solve found in them."""
+        rigid = self._kept.get("rigid")
+        if rigid is None:
+            return positions
+        from sfumato.face.finetune import without_drift
+
+        return without_drift(positions, rigid)
+
+    def bound(self, at: int) -> Tensor:
+        """Where the rig puts each marker at a sample, the day's offsets included, (M, 3)."""
+        return self._bound[at]
+
+    @cached_property
+    def _bound(self) -> Tensor:
+        found = self.binding.at(self.rig, self.values)
+        return found + self._kept["offsets"] if "offsets" in self._kept else found
+
+    @cached_property
+    def residual(self) -> Tensor:
+        """(F, M) centimetres between marker and rig; NaN where the tracker did not see it."""
+        apart = (self.tracked - self._bound).norm(dim=-1)
+        apart[~self.seen] = float("nan")
+        return apart
+
+    @property
+    def first(self) -> list[tuple[float, str]]:
+        """The frames to look at first, with the reason."""
+        return [(float(frame), str(why)) for frame, why in self.said["first"]]
+
+    @property
+    def ambiguity(self) -> list[str]:
+        """Sentences on what the markers cannot tell, over the whole take."""
+        return [str(line) for line in self.said.get("ambiguity", ())]
+
+    def notes_of(self, at: int) -> list[str]:
+        """Sentences on one sample."""
+        notes = self.said.get("notes", {})
+        return [str(line) for line in notes.get(f"{self.frames[at]:g}", ())]
+
+    def note_of(self, control: str) -> str:
+        """A few words on one control."""
+        return str(self.said.get("controls_notes", {}).get(control, ""))
+
+    def facts(self) -> Mapping[str, Any]:
+        """What stands under the heading."""
+        import torch
+
+        first, last = self.frames[0], self.frames[-1]
+        residual = self.residual[self.residual.isfinite()] * MM
+        mean = f"{float(residual.mean()):.2f} mm, 95 % below {float(torch.quantile(residual[: 10**6], 0.95)):.2f} mm"
+        return {
+            "take": os.path.basename(self.input("markers")),
+            "rig": f"{os.path.basename(self.input('rig'))}, {len(self.rig.controls)} controls",
+            "frames": f"{first:g}-{last:g} ({len(self.frames)}) at {self.curves.fps:g}",
+            "markers": f"{len(self.binding.names)}, seen {float(self.seen.double().mean()):.1%}",
+            "stage": self.said["stage"],
+            "method": self.said["method"],
+            "residual": mean,
+            "fixed keys": self.said.get("edits", 0) or "",
+            "solver": self.said.get("solver", ""),
+            "version": self.said.get("version", ""),
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Numbers of every sample."""
+        residual = self.residual * MM
+        worst = residual.nan_to_num(-1.0).max(1)
+        rigid = self._kept.get("rigid")
+        rows = []
+        for at, frame in enumerate(self.frames):
+            known = residual[at][residual[at].isfinite()]
+            row: dict[str, Any] = {
+                "frame": frame,
+                "residual": float(known.mean()) if len(known) else None,
+                "worst": float(worst.values[at]) if len(known) else None,
+                "worst_marker": self.binding.names[int(worst.indices[at])] if len(known) else None,
+                "seen": 100 * float(self.seen[at].double().mean()),
+            }
+            if rigid is not None:
+                row["drift"] = float(rigid[at, 3:].norm()) * MM
+            for name in ("saturated", "ambiguous"):
+                words = self.said.get(name, {}).get(f"{frame:g}")
+                row[name] = ", ".join(words) if words else None
+            rows.append(row)
+        return rows
+
+    def marker_rows(self) -> list[dict[str, Any]]:
+        """Numbers of every marker, the worst first."""
+        residual, offsets = self.residual * MM, self._kept.get("offsets")
+        rows = []
+        for column, name in enumerate(self.binding.names):
+            known = residual[:, column][residual[:, column].isfinite()]
+            row = {"marker": name, "seen %": f"{100 * float(self.seen[:, column].double().mean()):.0f}"}
+            if len(known):
+                at = int(residual[:, column].nan_to_num(-1.0).argmax())
+                row["residual mm"], row["worst mm"] = f"{float(known.mean()):.3f}", f"{float(known.max()):.2f}"
+                row["at frame"] = f"{self.frames[at]:g}"
+            if offsets is not None:
+                row["offset mm"] = f"{float(offsets[column].norm()) * MM:.2f}"
+            rows.append(row)
+        return sorted(rows, key=lambda row: -float(row.get("residual mm", 0)))
