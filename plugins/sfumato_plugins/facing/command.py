@@ -59,7 +59,7 @@ def _add_retarget(command: argparse.ArgumentParser) -> None:
     command.add_argument("folder", metavar="DIR", help="folder of a solve, solved to the end")
     command.add_argument("--rig", required=True, metavar="FILE", help="the other rig")
     command.add_argument("--out", required=True, metavar="DIR2", help="folder for its curves.json")
-    command.add_argument("--gains", metavar="FILE", help='{"jawOpen": 1.2, "browUp": {"gain": 0.8, "to": "brow_up"}}')
+    command.add_argument("--map", metavar="FILE", help="what drives what, with gains and limits (sfumato.retarget/1)")
     command.add_argument("--no-contacts", action="store_true", help="do not keep lips and lids shut where they were")
     _add_told(command)
     command.set_defaults(go=_retarget)
@@ -139,10 +139,10 @@ def _retarget(args: argparse.Namespace, teller: Teller) -> int:
     from sfumato_plugins.facing.retargeting import retarget_folder
 
     report = Progress(teller, 1).step
-    done = retarget_folder(args.folder, args.rig, args.out, args.gains, contacts=not args.no_contacts, report=report)
+    done = retarget_folder(args.folder, args.rig, args.out, args.map, contacts=not args.no_contacts, report=report)
     for line in done["notes"]:
         teller.say(f"note: {line}")
-    words = f"{len(done['carried'])} controls carried, {len(done['left'])} have no counterpart; {done['curves']}"
+    words = f"{done['driven']} of {done['controls']} controls are driven; {done['curves']}"
     return _told(done, words, args, teller)
 
 
