@@ -92,14 +92,14 @@ def exact(found: Edit) -> bool:
     return found.recon_digest == found.replay_digest
 
 
-@pytest.mark.parametrize("guidance", [1.0, 3.0])
+@pytest.mark.parametrize(("up", "down"), [(1.0, 1.0), (1.0, 3.0), (3.0, 3.0)])
 @pytest.mark.parametrize("masked", [False, True])
 def test_the_same_prompt_gives_the_plate_back_after_a_trip_that_was_made(
-    model: Model, guidance: float, masked: bool
+    model: Model, up: float, down: float, masked: bool
 ) -> None:
     plate = wild()
     mask = middle(plate) if masked else None
-    found = edit_plate(plate, RED, RED, model, EditSettings(steps=10, guidance=guidance), mask)
+    found = edit_plate(plate, RED, RED, model, EditSettings(steps=10, guidance=down, invert_guidance=up), mask)
     assert same_bits(found.pixels, plate.rgb())
     assert same_bits(found.applied(plate).pixels, plate.pixels)
     assert exact(found)
@@ -140,10 +140,11 @@ def test_outside_the_mask_and_in_every_other_channel_the_plate_keeps_its_bits(mo
 def test_many_edits_share_one_inversion_from_a_file(model: Model, tmp_path: Path) -> None:
     plate, file = wild(), tmp_path / "plate.safetensors"
     invert_plate(plate, RED, model, QUICK).save(file)
-    for target in (BLUE, "a green cube"):
-        direct = edit_plate(plate, RED, target, model, QUICK, middle(plate).new_ones(1, 90, 120))
+    for target, guidance in ((BLUE, 3.0), ("a green cube", 3.0), (BLUE, 1.0)):
+        how = replace(QUICK, guidance=guidance)
+        direct = edit_plate(plate, RED, target, model, how, middle(plate).new_ones(1, 90, 120))
         model.network.asked = 0
-        kept = edit_plate(plate, RED, target, model, QUICK, torch.ones(1, 90, 120), inversion=load_inversion(file))
+        kept = edit_plate(plate, RED, target, model, how, torch.ones(1, 90, 120), inversion=load_inversion(file))
         assert same_bits(kept.pixels, direct.pixels)
         assert kept.recon_digest == kept.replay_digest == direct.replay_digest
         assert kept.calls == {"up": 0, "source": 0, "target": K - 1}
@@ -159,7 +160,7 @@ def test_an_inversion_of_something_else_is_named(model: Model) -> None:
         ({"plate": plate.replace(pixels=plate.pixels + 1)}, "plate: the record is of another plate"),
         ({"source": "a green ball"}, "source: the record is of another source prompt"),
         ({"settings": EditSettings(steps=12)}, "steps: 10 in the record, 12 here"),
-        ({"settings": EditSettings(steps=10, guidance=1.0)}, "guidance: 3 in the record, 1 here"),
+        ({"settings": EditSettings(steps=10, invert_guidance=3.0)}, "invert guidance: 1 in the record, 3 here"),
         ({"settings": EditSettings(steps=10, strength=0.5)}, "strength: 0.8 in the record, 0.5 here"),
         ({"settings": EditSettings(steps=10, exposure=1.0)}, "display: light, 0 stops"),
         ({"model": replace(model, digest="another")}, "model: "),

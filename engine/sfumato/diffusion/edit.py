@@ -1,8 +1,8 @@
 """An edit in words: a plate goes up to noise under one prompt and comes down under another.
 
 Zhang, Lewis, Kleijn 2023, section on editing: invert under the source, hand over the pair of latents, sample under the
-target with the same gamma and guidance. What the decodes of source and target have in common is not changed, and what
-they differ in is laid over the plate.
+target with the same gamma. What the decodes of source and target have in common is not changed, and what they differ in
+is laid over the plate.
 """
 
 from __future__ import annotations

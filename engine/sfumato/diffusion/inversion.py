@@ -71,7 +71,7 @@ def invert_plate(
         plate: R, G, B in scene-linear light, or display-coded; NaN and infinity are holes.
         source: What is there, in words.
         model: What `load_model` gives.
-        settings: steps, gamma, guidance, strength and exposure count.
+        settings: steps, gamma, invert_guidance, strength and exposure count.
         mask: (1, H, W) over the data window; the model is shown its surroundings instead of the whole picture.
         report: Told after every step.
         store: Keep every state, for machines whose answers differ: a latent more a step.
@@ -86,7 +86,7 @@ def invert_plate(
     if settings.method != "bdia":
         raise RequestError("an inversion by DDIM is not exact, so there is nothing to record", "invert with bdia")
     view, display = view_of(plate, mask, model), display_of(plate, settings.exposure)
-    plan, guided = plan_of(model, settings), under(model, source, settings.guidance)
+    plan, guided = plan_of(model, settings), under(model, source, settings.invert_guidance)
     predictor = Counted(guided)
     with torch.no_grad(), deterministic(device_of(model)):
         data = model.codec.encode(seen(plate, view, display)[None].to(device_of(model)))

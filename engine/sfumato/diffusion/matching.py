@@ -32,15 +32,15 @@ def notes_of(plate: Plate, source: str, view: View, settings: EditSettings) -> d
         "display": display_of(plate, settings.exposure).words(),
         "steps": str(settings.steps),
         "strength": f"{settings.strength:g}",
-        "guidance": f"{settings.guidance:g}",
+        "invert guidance": f"{settings.invert_guidance:g}",
         "gamma": str(settings.gamma),
     }
 
 
 def print_of(model: Model, source: str, settings: EditSettings, latent: Tensor) -> Fingerprint:
     """The fingerprint of this process, about to ask a model under a prompt for a latent like this one."""
-    conditions = hashlib.sha256(f"{source}\n{settings.guidance:g}".encode()).hexdigest()
-    copies = under(model, source, settings.guidance).copies
+    conditions = hashlib.sha256(f"{source}\n{settings.invert_guidance:g}".encode()).hexdigest()
+    copies = under(model, source, settings.invert_guidance).copies
     return take_fingerprint(model.digest, conditions, latent, dtype_of(model), copies)
 
 

@@ -29,7 +29,8 @@ class EditSettings:
 
     steps: Of the whole walk between picture and noise.
     gamma: See `choose_gammas`; "auto" is "optimal" here: it keeps more of what was not edited than 1, which rings.
-    guidance: Weight of prompts, the same on the way up and down.
+    guidance: Weight of the target prompt on the way down.
+    invert_guidance: Weight of the source prompt on the way up and on the exact way back. 1 loses least on the way.
     strength: How far up the walk goes, 0..1: less keeps more. 0 changes nothing; two steps are walked all the same.
     keep_detail: How much of the plate's own detail, grain and highlights stays where the edit put something else, 0..1.
         0 for another thing; 1 where the thing stays and its light or colour changes.
@@ -49,6 +50,7 @@ class EditSettings:
     steps: int = 50
     gamma: Policy = "auto"
     guidance: float = 3.0
+    invert_guidance: float = 1.0
     strength: float = 0.8
     keep_detail: float = 0.0
     auto_mask: float = DIFFER

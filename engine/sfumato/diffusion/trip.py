@@ -66,17 +66,17 @@ def by_bdia(
     risen = time.perf_counter()
     plan, walk = inversion.record.plan, inversion.record.walk
     clean = clean_of(inversion.record, inversion.view, plate, model, settings)
-    aim = target if settings.strength > 0 else source
-    ours, theirs = (Counted(under(model, prompt, settings.guidance)) for prompt in (source, aim))
-    first, second = control(ours, theirs, plan.grid) if control and aim == target else (ours, theirs)
+    ours, theirs = _asked(source, target, model, settings)
+    idle = _idle(source, target, settings)
+    first, second = control(ours, theirs, plan.grid) if control and not idle else (ours, theirs)
     replay = None
     if not same:
         replay = resample_stored(plan, ours, ours, walk, phased(report, "replay"))
-        edited = resample_stored(plan, second, second if aim == source else first, walk, report)
+        edited = resample_stored(plan, second, second if idle else first, walk, report)
     elif control or not inversion.replay_digest:
         replay, edited = resample_beside(plan, first, second, walk, report)
     else:
-        edited = resample(plan, second, walk, report, verify=aim == source)
+        edited = resample(plan, second, walk, report, verify=idle)
     states = arithmetic(plan)
     before, noise = states.show(clean), states.show(walk.pair.noisier)
     recon, edit = _decoded(model, before), _decoded(model, latent(plan, edited))
@@ -106,7 +106,7 @@ def by_ddim(
     if inversion is not None:
         raise RequestError("a record of an exact inversion is of no use to DDIM", "leave the record out, or use bdia")
     view, grid = view_of(plate, mask, model), plan_of(model, settings).grid
-    ours, theirs = (Counted(under(model, prompt, settings.guidance)) for prompt in (source, target))
+    ours, theirs = _asked(source, target, model, settings)
     picture = seen(plate, view, display_of(plate, settings.exposure))
     clean = model.codec.encode(picture[None].to(device_of(model)))
     noise = ddim_invert(ours, grid, clean)
@@ -115,6 +115,19 @@ def by_ddim(
     calls = {"up": up, "source": ours.calls - up, "target": theirs.calls}
     digests = picture_digest(_decoded(model, clean)), picture_digest(recon)
     return Trip(view, recon, edit, calls, digests, _latents(noise, clean, grid.nodes[-1], grid.steps), risen)
+
+
+def _idle(source: str, target: str, settings: EditSettings) -> bool:
+    """Whether nothing is to change."""
+    return settings.strength == 0 or (target == source and not settings.weights)
+
+
+def _asked(source: str, target: str, model: Model, settings: EditSettings) -> tuple[Counted, Counted]:
+    """The model under each prompt; where nothing is to change, twice as on the way up."""
+    ours = Counted(under(model, source, settings.invert_guidance))
+    if _idle(source, target, settings):
+        return ours, Counted(under(model, source, settings.invert_guidance))
+    return ours, Counted(under(model, target, settings.guidance))
 
 
 def _decoded(model: Model, latent: Tensor) -> Tensor:

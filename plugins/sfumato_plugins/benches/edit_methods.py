@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Callable
 
 if TYPE_CHECKING:
@@ -76,42 +76,44 @@ def _plan(model: Model, how: Settings, gamma: float | str = "auto") -> Plan:
     return plan_of(model, EditSettings(steps=how.steps, strength=how.strength, guidance=how.guidance, gamma=gamma))
 
 
-def _bdia(gamma: float | str = "auto") -> Walk:
-    """N + 3 calls up, N - 1 down: as many as DDIM's with a step more."""
+def _bdia(gamma: float | str = "auto", guided: bool = False) -> Walk:
+    """N + 3 calls up, N - 1 down: as many as DDIM's with a step more. guided: Whether the way up is, too."""
 
     def walk(model: Model, clean: Tensor, source: Guided, target: Guided, how: Settings) -> Tensor:
         from sfumato.diffusion.walk import Walk, invert, latent, resample
 
         plan = _plan(model, how, gamma)
-        inverted = invert(plan, source, clean)
+        inverted = invert(plan, _up(source, guided), clean)
         return latent(plan, resample(plan, target, Walk(inverted.pair)))
 
     return walk
 
 
-def _ddim(rounds: int = 0, guided: bool = True) -> Walk:
-    """N + 1 steps up and down. `guided`: Whether the inversion is, too; usual code inverts without guidance."""
+def _ddim(rounds: int = 0, guided: bool = False) -> Walk:
+    """N + 1 steps up and down."""
 
     def walk(model: Model, clean: Tensor, source: Guided, target: Guided, how: Settings) -> Tensor:
-        from dataclasses import replace
-
         from sfumato.diffusion.ddim import ddim_invert, ddim_sample
 
         grid = model.grid(how.steps + 1).until(_plan(model, how).grid.steps + 1)
-        up = source if guided else replace(source, weight=1.0)
-        return ddim_sample(target, grid, ddim_invert(up, grid, clean, rounds))
+        return ddim_sample(target, grid, ddim_invert(_up(source, guided), grid, clean, rounds))
 
     return walk
 
 
-OURS, THEIRS, USUAL = "BDIA", "DDIM", "DDIM, inverted without guidance"
+def _up(source: Guided, guided: bool) -> Guided:
+    return source if guided else replace(source, weight=1.0)
+
+
+OURS, THEIRS = "BDIA", "DDIM"
 METHODS: dict[str, Walk] = {
     OURS: _bdia(),
     THEIRS: _ddim(),
-    USUAL: _ddim(guided=False),
+    "BDIA, guided up too": _bdia(guided=True),
+    "DDIM, guided up too": _ddim(guided=True),
     "BDIA 1.0": _bdia(1.0),
     "BDIA 0.96": _bdia(0.96),
     "DDIM, 3 fixed-point rounds": _ddim(rounds=3),
 }
-EQUAL = (OURS, THEIRS, USUAL)
-"""Those that ask the network equally often; the others are measured with --full."""
+EQUAL = (OURS, THEIRS)
+"""Those that `sfumato edit` and usual code walk, asking the network equally often; the others come with --full."""

@@ -97,6 +97,9 @@ EDIT = Tool(
         prompt("target", "the same words with what should be there instead: a blue ball on grass"),
         *WALK,
         Number(
+            "guidance", "Guidance", "weight of the target prompt; above 5 edits get coarse", 3.0, "Walk", low=1, high=20
+        ),
+        Number(
             "keep_detail",
             "Keep detail",
             "of the old object's fine detail and highlights, where something else comes",
