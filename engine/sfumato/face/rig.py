@@ -1,0 +1,171 @@
+"""A face rig: controls in, mesh out, differentiable. One interface, and the evaluator that runs in torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import Tensor
+
+from sfumato.errors import ShapeError
+
+if TYPE_CHECKING:
+    from sfumato.face.binding import Binding
+
+
+class Rig(Protocol):
+    """What a solver asks of a rig.
+
+    controls: K names. lower, upper: (K,) float64 limits; the neutral face has all controls at 0.
+    neutral: (V, 3) float64 centimetres, Y up. faces: (T, 3) int64 triangles, counter-clockwise from outside.
+    regions: Vertex indices by name, what is known: "brow", "eye", "nose", "cheek", "mouth", "jaw", "stable".
+    markers: Where markers sit on it, if it says so.
+    """
+
+    @property
+    def controls(self) -> tuple[str, ...]: ...
+    @property
+    def lower(self) -> Tensor: ...
+    @property
+    def upper(self) -> Tensor: ...
+    @property
+    def neutral(self) -> Tensor: ...
+    @property
+    def faces(self) -> Tensor: ...
+    @property
+    def regions(self) -> Mapping[str, Tensor]: ...
+    @property
+    def markers(self) -> "Binding | None": ...
+
+    def mesh(self, values: Tensor, vertices: Tensor | None = None) -> Tensor:
+        """Controls (..., K) to positions (..., V or len(vertices), 3), centimetres; differentiable."""
+        ...
+
+
+@dataclass(frozen=True)
+class Hinge:
+    """A jaw that turns and slides, by linear skinning: v' = v + s (R (v - pivot) + pivot + t - v).
+
+    pivot: (3,) cm, on the axis through the joints. weights: (V,) float64 in 0..1, how much of a vertex is the jaw's.
+    turns: (control, (3,) radians about x, y, z with the control at 1). slides: the same with (3,) cm.
+    """
+
+    pivot: Tensor
+    weights: Tensor
+    turns: tuple[tuple[str, Tensor], ...] = ()
+    slides: tuple[tuple[str, Tensor], ...] = ()
+
+
+@dataclass(frozen=True)
+class NativeRig:
+    """Blend shapes with in-betweens and combination correctives, then a jaw hinge, in torch.
+
+        v = hinge(neutral + sum_k shape_k(w_k) + sum_c (product of the w of c) corrective_c)
+
+    shape_k is w_k delta_k; with in-betweens, straight lines between 0, what they are at their values, and delta_k at 1.
+
+    deltas: (K, V, 3) float64, what is added with a control at 1.
+    between: (row of the control, value in 0..1, (V, 3) what is added there).
+    combinations: (rows of two or more controls, (V, 3) what their product adds); a control below 0 counts as 0.
+    The other fields are those of `Rig`.
+    """
+
+    controls: tuple[str, ...]
+    neutral: Tensor
+    faces: Tensor
+    deltas: Tensor
+    lower: Tensor = field(default_factory=lambda: torch.zeros(0))
+    upper: Tensor = field(default_factory=lambda: torch.zeros(0))
+    regions: Mapping[str, Tensor] = field(default_factory=dict)
+    between: tuple[tuple[int, float, Tensor], ...] = ()
+    combinations: tuple[tuple[tuple[int, ...], Tensor], ...] = ()
+    jaw: Hinge | None = None
+    markers: "Binding | None" = None
+
+    def __post_init__(self) -> None:
+        count = len(self.controls)
+        if not len(self.lower) and not len(self.upper):
+            object.__setattr__(self, "lower", torch.zeros(count, dtype=torch.float64))
+            object.__setattr__(self, "upper", torch.ones(count, dtype=torch.float64))
+        wanted = (count, *self.neutral.shape)
+        if tuple(self.deltas.shape) != wanted:
+            raise ShapeError(f"deltas: {wanted} wanted, {tuple(self.deltas.shape)} given")
+
+    @property
+    def linear(self) -> bool:
+        """Whether the mesh is a linear function of the controls."""
+        return not self.between and not self.combinations and self.jaw is None
+
+    @cached_property
+    def _every(self) -> tuple[Tensor, Tensor]:
+        """Neutral and shapes with a row for each basis function, (B, V * 3)."""
+        return self._shapes(torch.arange(len(self.neutral)))
+
+    def _shapes(self, vertices: Tensor) -> tuple[Tensor, Tensor]:
+        extra = [delta[vertices] for _, _, delta in self.between] + [d[vertices] for _, d in self.combinations]
+        stacked = torch.cat([self.deltas[:, vertices], torch.stack(extra)]) if extra else self.deltas[:, vertices]
+        return self.neutral[vertices], stacked.reshape(len(stacked), -1)
+
+    def _basis(self, values: Tensor) -> Tensor:
+        """(..., B): how much of every shape, in-between and combination there is."""
+        columns = list(values.unbind(-1))
+        extra = []
+        for row in dict.fromkeys(row for row, _, _ in self.between):
+            knots = sorted((value, i) for i, (which, value, _) in enumerate(self.between) if which == row)
+            hats = _hats(values[..., row], [value for value, _ in knots])
+            columns[row] = hats[-1]
+            extra += list(zip((i for _, i in knots), hats[:-1], strict=True))
+        ordered = [hat for _, hat in sorted(extra, key=lambda pair: pair[0])]
+        for rows, _ in self.combinations:
+            ordered.append(values[..., list(rows)].clamp(min=0.0).prod(-1))
+        return torch.stack([*columns, *ordered], dim=-1)
+
+    def mesh(self, values: Tensor, vertices: Tensor | None = None) -> Tensor:
+        """Controls (..., K) to positions (..., V or len(vertices), 3), centimetres; differentiable."""
+        neutral, shapes = self._every if vertices is None else self._shapes(vertices)
+        moved = neutral + (self._basis(values.double()) @ shapes).reshape(*values.shape[:-1], *neutral.shape)
+        if self.jaw is None:
+            return moved
+        share = self.jaw.weights if vertices is None else self.jaw.weights[vertices]
+        turn, slide = self._jaw(values.double())
+        from_pivot = moved - self.jaw.pivot
+        turned = from_pivot @ turn.transpose(-1, -2) + slide[..., None, :]
+        return moved + share[:, None] * (turned - from_pivot)
+
+    def _jaw(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Rotation (..., 3, 3) and shift (..., 3) of the jaw."""
+        assert self.jaw is not None
+        angle = torch.zeros(*values.shape[:-1], 3, dtype=torch.float64)
+        slide = torch.zeros_like(angle)
+        for name, about in self.jaw.turns:
+            angle = angle + values[..., self.controls.index(name), None] * about
+        for name, along in self.jaw.slides:
+            slide = slide + values[..., self.controls.index(name), None] * along
+        return rotation(angle), slide
+
+
+def rotation(vector: Tensor) -> Tensor:
+    """The rotation (..., 3, 3) about a vector (..., 3) by its length in radians (Rodrigues); differentiable at 0."""
+    x, y, z = vector.unbind(-1)
+    zero = torch.zeros_like(x)
+    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(*vector.shape[:-1], 3, 3)
+    found: Tensor = torch.linalg.matrix_exp(cross)
+    return found
+
+
+def _hats(value: Tensor, knots: list[float]) -> list[Tensor]:
+    """Piecewise linear functions that are 1 at one of (*knots, 1) and 0 at the others and at 0; the last goes on."""
+    marks = [0.0, *knots, 1.0]
+    found = []
+    for i in range(1, len(marks)):
+        up = (value - marks[i - 1]) / (marks[i] - marks[i - 1])
+        if i == 1 and len(marks) > 2:
+            rise = torch.minimum(up, (marks[2] - value) / (marks[2] - marks[1]))
+            found.append(torch.where(value < marks[1], up, rise.clamp(min=0.0)))
+        elif i < len(marks) - 1:
+            down = (marks[i + 1] - value) / (marks[i + 1] - marks[i])
+            found.append(torch.minimum(up, down).clamp(min=0.0))
+        else:
+            found.append(up.clamp(min=0.0))
+    return found
