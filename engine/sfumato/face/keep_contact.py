@@ -141,7 +141,7 @@ class _Shutting:
         return (self.price * change.square()).sum(1) + STIFF * over.square().sum(1)
 
     def steps(self, values: Tensor) -> Iterator[Tensor]:
-        """(F, C) Newton's step with the pairs too far apart, damped more and more; at a limit nothing pushes past it."""
+        """(F, C) Newton's step with the pairs too far apart, damped more and more; none pushes past a limit."""
         gaps, slopes = _slopes(self.rig, self.pairs, values, self.free)
         over = (gaps - self.bound).clamp(min=0.0)
         active = torch.where((over > 0)[..., None], slopes, torch.zeros_like(slopes))

@@ -131,9 +131,12 @@ def save_markers(markers: Markers, path: str | Path) -> None:
     C3D and USD hold float32, as millimetres and centimetres; JSON and CSV give float64 back bit for bit.
 
     Raises:
+        InputError: the take has no frames, or the package for the format is missing.
         RequestError: the suffix is unknown, or the format cannot hold the take.
         OSError: the folder is missing or not writable.
     """
+    if not len(markers.positions):
+        raise InputError("the take has no frames to write", "give a take with samples")
     _module(Path(path)).write(markers, Path(path))
 
 

@@ -66,7 +66,7 @@ def write(markers: Markers, path: Path) -> None:
     lines.append("Frame#\tTime\t" + "\t\t\t".join(markers.names) + "\t\t")
     lines.append("\t\t" + "\t".join(f"X{i}\tY{i}\tZ{i}" for i in range(1, len(markers.names) + 1)))
     lines.append("")
-    for i, row in enumerate((markers.positions * 10.0).reshape(count, -1).tolist()):
+    for i, row in enumerate((markers.positions * 10.0).flatten(1).tolist()):
         cells = ("" if math.isnan(value) else repr(value) for value in row)
         lines.append("\t".join((f"{start + i:.0f}", f"{i / markers.fps:.6f}", *cells)))
     write_bytes(path, ("\n".join(lines) + "\n").encode())

@@ -66,15 +66,14 @@ def scale_to_centimetres(path: Path, neutral: Array, units: str | None, own: str
         RequestError: that makes no head; the unit that does is named.
     """
     if units:
-        return CENTIMETRES[unit_of(units, "--rig-units")]
+        return CENTIMETRES[unit_of(units, path.name)]
     across = float(np.linalg.norm(np.ptp(neutral, axis=0))) if len(neutral) else 0.0
     if HEAD[0] <= across * CENTIMETRES[own] <= HEAD[1]:
         return CENTIMETRES[own]
     fits = [unit for unit in ("mm", "cm", "m") if HEAD[0] <= across * CENTIMETRES[unit] <= HEAD[1]]
-    hint = f"--rig-units {fits[0]} makes it {across * CENTIMETRES[fits[0]]:.3g} cm" if fits else "give --rig-units"
-    raise RequestError(
-        f"{path.name}: in {own} this rig is {across * CENTIMETRES[own]:.3g} cm across, which is no head", hint
-    )
+    hint = f"its numbers look like {fits[0]}: " if fits else "is more than a head in it? "
+    what = f"{path.name}: in {own} this rig is {across * CENTIMETRES[own]:.3g} cm across, which is no head"
+    raise RequestError(what, f"{hint}export the head in {own}")
 
 
 def fan(polygons: Sequence[Sequence[int]]) -> NDArray[np.int64]:
