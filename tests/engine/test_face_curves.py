@@ -136,16 +136,19 @@ def test_maya_has_names_for_ntsc_rates_and_none_for_odd_ones(tmp_path):
         save_curves(curves(fps=37.0), tmp_path / "take.anim")
 
 
-def test_steps_are_read_as_steps(tmp_path):
-    save_curves(curves(frames=3), tmp_path / "take.anim")
-    text = (tmp_path / "take.anim").read_text()
-    (tmp_path / "take.anim").write_text(
-        text.replace("linear linear", "linear step").replace("    1002.0", "    1004.0", 1)
-    )
-    text = (tmp_path / "take.anim").read_text().splitlines()
-    (tmp_path / "take.anim").write_text("\n".join(line for line in text if not line.startswith("    1002 ")))
-    back = load_curves(tmp_path / "take.anim")
-    assert back.frames == (1001.0, 1003.0)
+def anim(*keys):
+    lines = ["animVersion 1.1;", "timeUnit film;", "anim jaw jaw face 0 0 0;", "animData {", "keys {", *keys, "}", "}"]
+    lines += ["anim brow brow face 0 0 1;", "animData {", "keys {", "1 0 linear linear 1 1 0;", "}", "}"]
+    return "\n".join(lines)
+
+
+def test_a_step_key_holds_and_curves_of_other_keys_are_read_at_every_frame(tmp_path):
+    keys = ("1 0.5 linear step 1 1 0;", "3.5 1 linear linear 1 1 0;", "5.5 0 linear linear 1 1 0;")
+    (tmp_path / "t.anim").write_text(anim(*keys))
+    back = load_curves(tmp_path / "t.anim")
+    assert back.frames == (1.0, 2.0, 3.0, 3.5, 4.0, 5.0, 5.5)
+    assert back.of("jaw").tolist() == [0.5, 0.5, 0.5, 1.0, 0.75, 0.25, 0.0]
+    assert not back.of("brow").any()
 
 
 @pytest.mark.parametrize(
@@ -160,11 +163,8 @@ def test_steps_are_read_as_steps(tmp_path):
         ("t.anim", "hello", "does not start with animVersion"),
         ("t.anim", "animVersion 1.1;\ntimeUnit film;", "holds no keys"),
         ("t.anim", "animVersion 1.1;\ntimeUnit fortnight;", "'fortnight' is no rate"),
-        (
-            "t.anim",
-            "animVersion 1.1;\ntimeUnit film;\nanim jaw jaw face 0 0 0;\nanimData {\nkeys {\n1 0 auto auto 1 1 0;\n}\n}",
-            "has tangents of type auto at 1",
-        ),
+        ("t.anim", anim("1 0 auto auto 1 1 0;"), "jaw has tangents of type auto at 1"),
+        ("t.anim", anim("1 zero"), "'1 zero' is no key of jaw"),
         ("t.usda", "#usda 1.0\n", "animates no blend shapes"),
         ("t.json", '{"schema": "sfumato.markers/1"}', "where 'sfumato.curves/1' is wanted"),
     ],

@@ -116,7 +116,7 @@ def _keys(path: Path, name: str, body: str) -> Keys:
         bent = [way for way in words[2:4] if way not in STRAIGHT]
         if bent:
             raise InputError(
-                f"{path.name}: {name} has tangents of type {bent[0]} at {times[-1]:g}, which programs draw in their own ways",
+                f"{path.name}: {name} has tangents of type {bent[0]} at {times[-1]:g}, drawn differently everywhere",
                 "bake the curves in Maya (Edit > Keys > Bake Simulation) and export them with linear tangents",
             )
     return times, values, ways
