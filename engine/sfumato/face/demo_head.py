@@ -34,7 +34,7 @@ BUMPS = (  # x, y, width, height, how far it stands out; of both sides where x i
 class Head:
     """The neutral head.
 
-    points: (V, 3) float64. faces: (T, 3) int64.
+    points: (V, 3) float64. faces: (T, 3) int64. shut: (V, 3), the points with the eyes shut.
     above: (V,) float64: 1 above the line between lips or lids that a vertex is near, 0 below; told apart on the line.
     skin: (V,) bool; the others are eyeballs. ball: (V,) 1 the left eyeball's, 2 the right one's, 0 skin.
     """
@@ -44,6 +44,7 @@ class Head:
     above: Tensor
     skin: Tensor
     ball: Tensor
+    shut: Tensor
 
 
 def make_head(rows: int = 78, columns: int = 84) -> Head:
@@ -70,7 +71,8 @@ def make_head(rows: int = 78, columns: int = 84) -> Head:
     skin = torch.cat([torch.ones(len(points), dtype=torch.bool), torch.zeros(len(balls), dtype=torch.bool)])
     which = torch.cat([torch.zeros(len(points)), torch.ones(len(balls) // 2), torch.full((len(balls) // 2,), 2.0)])
     above = torch.cat([above, torch.zeros(len(balls), dtype=torch.float64)])
-    return Head(torch.cat([open_eyes, balls]), torch.cat([faces, ball_faces]), above, skin, which)
+    shut, eyes_open = torch.cat([points, balls]), torch.cat([open_eyes, balls])
+    return Head(eyes_open, torch.cat([faces, ball_faces]), above, skin, which, shut)
 
 
 def bump(points: Tensor, x: float, y: float, wide: float, tall: float) -> Tensor:

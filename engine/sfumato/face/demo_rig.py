@@ -139,7 +139,7 @@ class _Shapes:
         }
 
     def _lids(self, sign: float) -> tuple[Tensor, Tensor]:
-        upper, lower = lid(self.points, self.head.above, sign)
+        upper, lower = lid(self.head.shut, self.head.above, sign)
         return upper * self.head.skin, lower * self.head.skin
 
     def half_blinks(self) -> dict[str, Tensor]:
