@@ -179,7 +179,7 @@ class _Clip:
         if isinstance(self.rig, NativeRig) and self.rig.linear:
             slopes = jacobian(self.rig, self.binding, self.values[0]).reshape(1, markers, 3, -1)
         else:
-            slopes = torch.cat([jacobian(self.rig, self.binding, part) for part in self.values.split(120)])
+            slopes = torch.cat([jacobian(self.rig, self.binding, part) for part in torch.split(self.values, 120)])
             slopes = slopes.reshape(frames, markers, 3, -1)
         by_controls = turn[:, None] @ slopes
         put = places @ turn.transpose(1, 2)
