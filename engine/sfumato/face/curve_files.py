@@ -17,7 +17,7 @@ from sfumato.atomic import write_bytes
 from sfumato.errors import InputError, RequestError
 from sfumato.face.curves import Curves
 from sfumato.face.json_rows import plain
-from sfumato.face.recorded import exact_fps
+from sfumato.face.rates import exact_fps
 from sfumato.face.table import read_text
 
 NODE = "face"

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from sfumato.errors import InputError, RequestError, ShapeError
 from sfumato.face.json_rows import is_number, plain, read_document, rows_of, write_document
+from sfumato.face.rates import exact_fps
 
 SCHEMA = "sfumato.curves/1"
 FIELDS = ("schema", "fps", "frames", "names", "values", "locked", "about")
@@ -134,7 +136,7 @@ def read(path: Path, fps: float | None = None) -> Curves:
         )
     values = torch.tensor(rows, dtype=torch.float64).reshape(len(frames), len(names))
     pairs = frozenset((float(frame), name) for frame, name in locked)
-    return Curves(tuple(names), tuple(map(float, frames)), values, _exact(data["fps"]), pairs, data.get("about", {}))
+    return Curves(tuple(names), tuple(map(float, frames)), values, exact_fps(data["fps"]), pairs, data.get("about", {}))
 
 
 def write(curves: Curves, path: Path) -> None:
@@ -146,12 +148,12 @@ def write(curves: Curves, path: Path) -> None:
 
 
 def _exact(fps: float) -> float:
-    from sfumato.face.recorded import exact_fps
+    from sfumato.face.rates import exact_fps
 
     return exact_fps(fps)
 
 
-def _module(path: Path):  # type: ignore[no-untyped-def]
+def _module(path: Path) -> ModuleType:
     name = FORMATS.get(path.suffix.lower())
     if name is None:
         raise RequestError(f"{path.name} is no file of curves by its name", f"it ends in {', '.join(FORMATS)}")

@@ -11,7 +11,7 @@ import torch
 
 from sfumato.errors import InputError
 from sfumato.face.curves import Curves
-from sfumato.face.recorded import exact_fps
+from sfumato.face.rates import exact_fps
 from sfumato.face.usd_stage import open_stage, pxr, sfumato_data, write_stage
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from sfumato.errors import InputError, RequestError, ShapeError
 from sfumato.face import recorded
+from sfumato.face.rates import exact_fps, rate_to_use
 from sfumato.face.recorded import Recorded
 
 READERS = {
@@ -58,7 +60,7 @@ class Markers:
     @property
     def timeline_fps(self) -> float:
         """Frames a second of the timeline that `start`, `step` and `frames` count in."""
-        return recorded.exact_fps(self.fps * self.step)
+        return exact_fps(self.fps * self.step)
 
     @property
     def seen(self) -> Tensor:
@@ -119,7 +121,7 @@ def load_markers(
     ever = np.asarray(seen.any(0)).tolist()
     never = [name for name, there in zip(names, ever, strict=True) if not there]
     notes += (f"{path.name}: never seen in this take: {', '.join(never)}",) if never else ()
-    rate = recorded.rate_to_use(path, found, fps)
+    rate = rate_to_use(path, found, fps)
     scaled = recorded.centimetres(recorded.y_up(positions, up or found.up or "y"), unit)
     tensor = torch.from_numpy(np.ascontiguousarray(scaled, dtype=np.float64))
     return Markers(names, tensor, rate, float(found.start), found.timecode, float(found.step), found.notes + notes)
@@ -140,7 +142,7 @@ def save_markers(markers: Markers, path: str | Path) -> None:
     _module(Path(path)).write(markers, Path(path))
 
 
-def _module(path: Path):  # type: ignore[no-untyped-def]
+def _module(path: Path) -> ModuleType:
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise RequestError(f"{path.name} is no marker file by its name", f"it ends in {', '.join(READERS)}")

@@ -19,7 +19,8 @@ from sfumato.atomic import write_bytes
 from sfumato.errors import InputError
 from sfumato.face.json_rows import plain
 from sfumato.face.markers_columns import Columns, columns_of
-from sfumato.face.recorded import Recorded, agreeing_rate, exact_fps, places_of, unit_of
+from sfumato.face.rates import agreeing_rate, exact_fps, places_of
+from sfumato.face.recorded import Recorded, unit_of
 from sfumato.face.table import number_in, read_text
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ import numpy as np
 
 from sfumato.errors import InputError
 from sfumato.face.json_rows import plain, read_document, rows_of, write_document
-from sfumato.face.recorded import Recorded, exact_fps
+from sfumato.face.rates import exact_fps
+from sfumato.face.recorded import Recorded
 
 if TYPE_CHECKING:
     from sfumato.face.markers import Markers

@@ -10,7 +10,8 @@ import numpy as np
 
 from sfumato.atomic import write_bytes
 from sfumato.errors import InputError
-from sfumato.face.recorded import Recorded, agreeing_rate, places_of, unit_of
+from sfumato.face.rates import agreeing_rate, places_of
+from sfumato.face.recorded import Recorded, unit_of
 from sfumato.face.table import number_in, read_text
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfumato.errors import InputError
-from sfumato.face.recorded import Recorded, exact_fps
+from sfumato.face.rates import exact_fps
+from sfumato.face.recorded import Recorded
 from sfumato.face.usd_stage import open_stage, pxr, sfumato_data, to_centimetres, write_stage
 
 if TYPE_CHECKING:

@@ -72,9 +72,9 @@ def save_rig(rig: Rig, path: str | Path, curves: Curves | None = None) -> None:
 
         rig_npz.write(rig, path)
     elif path.suffix.lower() in USD:
-        from sfumato.face import rig_usd
+        from sfumato.face import rig_usd_write
 
-        rig_usd.write(rig, path, curves)
+        rig_usd_write.write(rig, path, curves)
     else:
         raise RequestError(
             f"{path.name}: a rig is written as .npz, or with or without curves as USD", f"{', '.join(USD)}"
