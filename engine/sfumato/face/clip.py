@@ -8,7 +8,7 @@
 Reweighted Gauss-Newton; every step is one banded system over all frames (Newton's step projected onto the box).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -29,7 +29,8 @@ class ClipSettings:
 
     smooth: Weight of the controls' second differences. steady, still: of the drift's, and of the drift itself.
     offsets: Expected size of a marker's offset, cm; 0: none are looked for. rigid: Look for drift.
-    rest: Weight that pulls controls to 0 where the markers do not say anything. rounds: Steps of Gauss-Newton.
+    rest: Weight that pulls controls to 0 where the markers do not say anything. rounds: Steps of Gauss-Newton, at most;
+    settled: no control moves further than that in the last one.
     """
 
     noise: float = 0.03
@@ -41,6 +42,7 @@ class ClipSettings:
     rigid: bool = True
     rest: float = 1.0
     rounds: int = 12
+    settled: float = 1e-4
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ def solve_clip(
     prior: Prior | None = None,
     confidence: Tensor | None = None,
     free: Tensor | None = None,
+    known: tuple[Tensor, Tensor] | None = None,
 ) -> Solved:
     """Solve a take whose head stands still but for a small drift.
 
@@ -83,12 +86,13 @@ def solve_clip(
         start: Where to begin; its locked keys are never changed.
         confidence: (F, M) 0..1, of the binding's markers; default: 1 where seen.
         free: (F, K) bool, what may change at all; default: everything that is not locked.
+        known: Drift (F, 6) and offsets (M, 3) that are kept as they are; default: both are looked for.
 
     Raises:
         InputError: none of the binding's markers is in the take.
         sfumato.errors.Cancelled: by `report`.
     """
-    return _Clip(markers, rig, binding, settings or ClipSettings(), start, prior, confidence, free).solve(report)
+    return _Clip(markers, rig, binding, settings or ClipSettings(), start, prior, confidence, free, known).solve(report)
 
 
 class _Clip:
@@ -102,6 +106,7 @@ class _Clip:
         prior: Prior | None,
         confidence: Tensor | None,
         free: Tensor | None,
+        known: tuple[Tensor, Tensor] | None,
     ) -> None:
         names = [name for name in binding.names if name in markers.names]
         if not names:
@@ -121,6 +126,9 @@ class _Clip:
         self.held = self.locked if free is None else self.locked | ~free
         self.rigid = torch.zeros(frames, 6, dtype=torch.float64)
         self.offsets = torch.zeros(len(binding.names), 3, dtype=torch.float64)
+        if known is not None:
+            self.rigid, self.offsets = known[0].clone(), known[1].clone()
+            self.settings = replace(settings, rigid=False, offsets=0.0)
 
     def solve(self, report: Report) -> Solved:
         before = torch.full_like(self.values, torch.inf)
@@ -128,7 +136,7 @@ class _Clip:
             report(Step("whole clip", step, self.settings.rounds))
             self._step()
             moved = float((self.values - before).abs().max()) if step else 1.0
-            if moved < 2e-5:
+            if moved < self.settings.settled:
                 break
             before = self.values.clone()
         report(Step("whole clip", 1, 1))
