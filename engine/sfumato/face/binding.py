@@ -68,6 +68,11 @@ def jacobian(rig: Rig, binding: Binding, values: Tensor) -> Tensor:
         flat = _linear(rig, binding)
         return flat.expand(*values.shape[:-1], *flat.shape)
 
+    if isinstance(rig, NativeRig):
+        used, inverse = torch.unique(binding.corners, return_inverse=True)
+        slopes = rig.slopes(values, used)[..., inverse, :]  # (..., K, M, 3 corners, 3)
+        return (slopes * binding.weights[..., None]).sum(-2).flatten(-2).transpose(-1, -2)
+
     def markers(one: Tensor) -> Tensor:
         return binding.at(rig, one).reshape(-1)
 

@@ -128,13 +128,61 @@ class NativeRig:
         if self.jaw is None:
             return moved
         share = self.jaw.weights if vertices is None else self.jaw.weights[vertices]
-        turn, slide = self._jaw(values.double())
+        _, turn, slide = self._turned(values.double())
         from_pivot = moved - self.jaw.pivot
         turned = from_pivot @ turn.transpose(-1, -2) + slide[..., None, :]
         return moved + share[:, None] * (turned - from_pivot)
 
-    def _jaw(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Rotation (..., 3, 3) and shift (..., 3) of the jaw."""
+    def slopes(self, values: Tensor, vertices: Tensor) -> Tensor:
+        """How the vertices move with each control: (..., K) -> (..., K, len(vertices), 3), in closed form."""
+        values = values.double()
+        neutral, shapes = self._shapes(vertices)
+        count = (*values.shape[:-1], -1, *neutral.shape)
+        moves = (self._basis_slopes(values) @ shapes).reshape(count)
+        if self.jaw is None:
+            return moves
+        share = self.jaw.weights[vertices][:, None]
+        angle, turn, _ = self._turned(values)
+        placed = neutral + (self._basis(values) @ shapes).reshape(*values.shape[:-1], *neutral.shape) - self.jaw.pivot
+        turned = placed @ turn.transpose(-1, -2)
+        found = moves + share * (moves @ turn.transpose(-1, -2)[..., None, :, :] - moves)
+        for name, about in self.jaw.turns:  # d(R p) = (left Jacobian of the angle, times its change) x (R p)
+            change = (left_jacobian(angle) @ about[:, None])[..., 0]
+            found[..., self.controls.index(name), :, :] += share * torch.linalg.cross(change[..., None, :], turned)
+        for name, along in self.jaw.slides:
+            found[..., self.controls.index(name), :, :] += share * along
+        return found
+
+    def _basis_slopes(self, values: Tensor) -> Tensor:
+        """(..., K, B): how much more of every shape there is with each control."""
+        count, extra = len(self.controls), len(self.between) + len(self.combinations)
+        found = torch.zeros(*values.shape[:-1], count, count + extra, dtype=torch.float64)
+        found[..., range(count), range(count)] = 1.0
+        for row in dict.fromkeys(row for row, _, _ in self.between):
+            knots = sorted((value, i) for i, (which, value, _) in enumerate(self.between) if which == row)
+            marks = [0.0, *(value for value, _ in knots), 1.0]
+            columns = [*(count + i for _, i in knots), row]
+            found[..., row, row] = 0.0
+            for i, column in enumerate(columns):
+                low, high = marks[i], marks[i + 1]
+                rising = (values[..., row] >= low if i else values[..., row] == values[..., row]) & (
+                    values[..., row] < high
+                )
+                rising |= (values[..., row] >= high) & (i == len(columns) - 1)
+                found[..., row, column] += rising / (high - low)
+                if i + 1 < len(columns):
+                    falling = (values[..., row] >= high) & (values[..., row] < marks[i + 2])
+                    found[..., row, column] -= falling / (marks[i + 2] - high)
+        for i, (rows, _) in enumerate(self.combinations):
+            column = count + len(self.between) + i
+            for row in rows:
+                others = [other for other in rows if other != row]
+                product = values[..., others].clamp(min=0.0).prod(-1)
+                found[..., row, column] = product * (values[..., row] >= 0)
+        return found
+
+    def _turned(self, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The jaw's turn as a vector (..., 3) and a rotation (..., 3, 3), and its shift (..., 3)."""
         assert self.jaw is not None
         angle = torch.zeros(*values.shape[:-1], 3, dtype=torch.float64)
         slide = torch.zeros_like(angle)
@@ -142,16 +190,35 @@ class NativeRig:
             angle = angle + values[..., self.controls.index(name), None] * about
         for name, along in self.jaw.slides:
             slide = slide + values[..., self.controls.index(name), None] * along
-        return rotation(angle), slide
+        return angle, rotation(angle), slide
 
 
 def rotation(vector: Tensor) -> Tensor:
     """The rotation (..., 3, 3) about a vector (..., 3) by its length in radians (Rodrigues); differentiable at 0."""
+    cross, squared, angle = _crossed(vector)
+    small = squared < 1e-8
+    first = torch.where(small, 1 - squared / 6, torch.sin(angle) / angle)
+    second = torch.where(small, 0.5 - squared / 24, (1 - torch.cos(angle)) / angle.square())
+    return torch.eye(3, dtype=vector.dtype) + first * cross + second * (cross @ cross)
+
+
+def left_jacobian(vector: Tensor) -> Tensor:
+    """J (..., 3, 3) with d rotation(v) p = (J dv) x (rotation(v) p)."""
+    cross, squared, angle = _crossed(vector)
+    small = squared < 1e-8
+    first = torch.where(small, 0.5 - squared / 24, (1 - torch.cos(angle)) / angle.square())
+    second = torch.where(small, 1 / 6 - squared / 120, (angle - torch.sin(angle)) / angle**3)
+    return torch.eye(3, dtype=vector.dtype) + first * cross + second * (cross @ cross)
+
+
+def _crossed(vector: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The matrix of v x, its angle squared, and the angle (1 where it is nearly 0)."""
     x, y, z = vector.unbind(-1)
     zero = torch.zeros_like(x)
     cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(*vector.shape[:-1], 3, 3)
-    found: Tensor = torch.linalg.matrix_exp(cross)
-    return found
+    squared = vector.square().sum(-1)[..., None, None]
+    angle = torch.where(squared < 1e-8, torch.ones_like(squared), squared).sqrt()
+    return cross, squared, angle
 
 
 def _hats(value: Tensor, knots: list[float]) -> list[Tensor]:
