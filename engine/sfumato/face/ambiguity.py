@@ -109,7 +109,8 @@ def _not_both(slopes: Tensor, spread: Tensor) -> Tensor:
     length = slopes.norm(dim=1).clamp(min=1e-9)
     cosine = slopes.transpose(1, 2) @ slopes / (length[:, :, None] * length[:, None])
     pairs = (cosine < UNDO).double() / (ONE_OF_TWO**2 * spread[:, None] * spread)
-    return pairs + torch.diag_embed(pairs.sum(2))
+    both: Tensor = pairs + torch.diag_embed(pairs.sum(2))
+    return both
 
 
 def _drift(places: Tensor) -> Tensor:

@@ -1,0 +1,124 @@
+"""A small network from features to controls: principal directions, two hidden layers, fitted in seconds on a CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+from torch.nn.functional import leaky_relu, smooth_l1_loss
+
+from sfumato.report import Report, Step, silent
+
+WIDTH = 160
+KEPT = 128  # principal directions of the features, at most
+FLOOR = 1e-3  # features that hardly vary are not blown up
+
+
+@dataclass(frozen=True)
+class Net:
+    """y = W3 f(W2 f(W1 [(x - mean) basis / scale, given] + b1) + b2) + b3, f a leaky rectifier; float32.
+
+    mean: (D,). basis: (D, P) principal directions. scale: (P,). layers: (weight, bias) pairs, (out, in) and (out,).
+    """
+
+    mean: Tensor
+    basis: Tensor
+    scale: Tensor
+    layers: tuple[tuple[Tensor, Tensor], ...]
+
+    def __call__(self, features: Tensor, given: Tensor | None = None) -> Tensor:
+        """Features (N, D), and (N, G) numbers that are known, to controls (N, K), float32."""
+        return _through(self.layers, self._entry(features, given))
+
+    def _entry(self, features: Tensor, given: Tensor | None) -> Tensor:
+        entry = (features.float() - self.mean) @ self.basis / self.scale
+        return entry if given is None else torch.cat([entry, given.float()], 1)
+
+    def tensors(self, name: str) -> dict[str, Tensor]:
+        """For a safetensors file, each under `name`."""
+        found = {f"{name}.mean": self.mean, f"{name}.basis": self.basis, f"{name}.scale": self.scale}
+        for i, (weight, bias) in enumerate(self.layers):
+            found |= {f"{name}.weight{i}": weight, f"{name}.bias{i}": bias}
+        return {key: value.contiguous() for key, value in found.items()}
+
+    @classmethod
+    def from_tensors(cls, name: str, tensors: Mapping[str, Tensor]) -> Net:
+        """The other way.
+
+        Raises:
+            KeyError: one is missing.
+        """
+        layers = tuple((tensors[f"{name}.weight{i}"], tensors[f"{name}.bias{i}"]) for i in range(3))
+        return cls(tensors[f"{name}.mean"], tensors[f"{name}.basis"], tensors[f"{name}.scale"], layers)
+
+
+def fit(
+    features: Tensor,
+    target: Tensor,
+    given: Tensor | None,
+    blur: float,
+    counts: Tensor,
+    epochs: int,
+    seed: int,
+    report: Report = silent,
+) -> Net:
+    """Train one.
+
+    Args:
+        features: (N, D). target: (N, K).
+        given: (N, G) true values of what is known when it is used; trained with noise of `blur`, because by then it
+            is a network's or an artist's word.
+        counts: (N,) how much each sample counts.
+        epochs: Passes over all samples. seed: The same gives the same network on the same machine.
+
+    Adam with a cosine schedule on the Huber loss.
+    """
+    draw = torch.Generator().manual_seed(seed)
+    features, target = features.float(), target.float()
+    mean = features.mean(0)
+    values, vectors = torch.linalg.eigh((features - mean).T @ (features - mean) / len(features))
+    kept = min(KEPT, len(values))
+    net = Net(mean, vectors[:, -kept:], values[-kept:].clamp(min=FLOOR**2).sqrt(), ())
+    entry = net._entry(features, None)
+    extra = 0 if given is None else given.shape[1]
+    layers = _begin([kept + extra, WIDTH, WIDTH, target.shape[1]], target.mean(0), draw)
+    weights = [tensor.requires_grad_() for layer in layers for tensor in layer]
+    optimiser = torch.optim.AdamW(weights, lr=2e-3, weight_decay=1e-4)
+    size = min(256, len(entry))
+    steps = max(1, len(entry) // size)
+    rates = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs * steps)
+    for epoch in range(epochs):
+        report(Step("epoch", epoch, epochs))
+        for rows in torch.multinomial(counts.float(), steps * size, True, generator=draw).reshape(steps, size):
+            known = entry[rows]
+            if given is not None:
+                noise = torch.randn(len(rows), extra, generator=draw) * blur
+                known = torch.cat([known, given[rows].float() + noise], 1)
+            optimiser.zero_grad()
+            loss = smooth_l1_loss(_through(layers, known), target[rows], beta=0.05)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            rates.step()
+    report(Step("epoch", epochs, epochs))
+    done = tuple((weight.detach(), bias.detach()) for weight, bias in layers)
+    return Net(net.mean, net.basis.contiguous(), net.scale, done)
+
+
+def _begin(sizes: list[int], middle: Tensor, draw: torch.Generator) -> tuple[tuple[Tensor, Tensor], ...]:
+    layers = []
+    for number, (before, after) in enumerate(pairwise(sizes)):
+        last = number == len(sizes) - 2
+        weight = torch.randn(after, before, generator=draw) * (0.01 if last else (2.0 / before) ** 0.5)
+        layers.append((weight, middle.clone() if last else torch.zeros(after)))
+    return tuple(layers)
+
+
+def _through(layers: tuple[tuple[Tensor, Tensor], ...], entry: Tensor) -> Tensor:
+    for number, (weight, bias) in enumerate(layers):
+        entry = entry @ weight.T + bias
+        if number < len(layers) - 1:
+            entry = leaky_relu(entry, 0.1)
+    return entry
