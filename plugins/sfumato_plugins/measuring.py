@@ -37,6 +37,13 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="one JSON document on stdout")
     command.add_argument("--progress", choices=("auto", "terminal", "openjd", "quiet"), default="auto")
     command.set_defaults(go=_demo_edit)
+    command = names.add_parser("face", help="a head of ours performs, and is solved in stages")
+    command.add_argument("--out", metavar="DIR", default="sfumato-demo-face", help="default: %(default)s")
+    command.add_argument("--quick", action="store_true", help="a shorter take, a coarser head")
+    command.add_argument("--seed", type=int, default=0, metavar="N")
+    command.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    command.add_argument("--progress", choices=("auto", "terminal", "openjd", "quiet"), default="auto")
+    command.set_defaults(go=_demo_face)
     command = names.add_parser("matte", help="hair before a bright sky")
     command.add_argument("--out", metavar="DIR", default="sfumato-demo-matte", help="default: %(default)s")
     command.add_argument("--quick", action="store_true", help="a smaller shot at preview quality")
@@ -130,6 +137,12 @@ def _demo_edit(args: argparse.Namespace, teller: Teller) -> int:
     from sfumato_plugins.demo_edit import demo_edit
 
     return _shown(demo_edit(args.out, quick=args.quick, model=args.model, seed=args.seed, teller=teller), args, teller)
+
+
+def _demo_face(args: argparse.Namespace, teller: Teller) -> int:
+    from sfumato_plugins.demo_face import demo_face
+
+    return _shown(demo_face(args.out, quick=args.quick, seed=args.seed, teller=teller), args, teller)
 
 
 def _demo(args: argparse.Namespace, teller: Teller) -> int:

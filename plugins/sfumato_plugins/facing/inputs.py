@@ -11,10 +11,9 @@ from sfumato_plugins.job import Job
 
 if TYPE_CHECKING:
     from sfumato.face.binding import Binding
+    from sfumato.face.markers import Markers
     from sfumato.face.rig import Rig
     from sfumato.face.solver_file import SolverFile
-
-    from sfumato.face.markers import Markers
 
 Say = Callable[[str], None]
 
@@ -36,8 +35,8 @@ def take_of(job: Job, values: Mapping[str, Any], say: Say) -> Markers:
     from sfumato.face.retime import on_timeline, on_whole_frames
     from sfumato_plugins.facing.timeline import placed
 
-    given = {name: None if values[name] in ("auto", "take") else values[name] for name in ("units", "fps", "up")}
-    take = load_markers(path_of(job, "markers"), **given)
+    units, fps, up = (None if values[name] in ("auto", "take") else values[name] for name in ("units", "fps", "up"))
+    take = load_markers(path_of(job, "markers"), units, fps, up)
     for note in take.notes:
         say(f"face: {note}")
     lies = placed(
@@ -114,7 +113,6 @@ def binding_of(job: Job, rig: Rig, take: Markers, say: Say) -> Binding:
         sfumato.errors.SfumatoError: nothing says it and the take does not come to lie on the face (exit 2 or 3).
     """
     from sfumato.face.binding import bind
-
     from sfumato.face.markers import load_markers
     from sfumato.face.seat import seat
 

@@ -116,4 +116,16 @@ def summary(one: Solution) -> dict[str, Any]:
         "seen": round(float(one.seen.double().mean()), 4),
         "first": [[frame, why] for frame, why in frames_to_look_at(one)],
         "saturated": stuck,
+        **_cannot_tell(one),
     }
+
+
+def _cannot_tell(one: Solution) -> dict[str, Any]:
+    """What the markers cannot tell: over the take in sentences, and frame by frame."""
+    from sfumato.face.ambiguity import examine
+
+    found = examine(one.rig, one.binding, one.curves, one.believed)
+    share = found.unsure.double().mean(0).tolist()
+    by_frame = {f"{frame:g}": list(names) for frame, names in found.by_frame(one.curves).items()}
+    notes = {name: "not told by the markers" for name, often in zip(one.curves.names, share) if often > 0.5}
+    return {"ambiguity": list(found.sentences), "ambiguous": by_frame, "controls_notes": notes}

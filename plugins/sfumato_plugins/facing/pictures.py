@@ -8,10 +8,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sfumato.face.rig import Rig
     from torch import Tensor
 
     from sfumato.face.render import Camera
+    from sfumato.face.rig import Rig
 
 STRIP, PANEL, CLIP = (268, 330), (420, 520), (300, 370)  # pixels, width and height
 TURNS = (-65.0, -32.0, 0.0, 32.0, 65.0)
@@ -40,9 +40,11 @@ class Stage:
 
     def camera(self, size: tuple[int, int], yaw: float = 0.0) -> Camera:
         """A camera that has the neutral face in the picture; the same one for every frame."""
+        from torch import unique
+
         from sfumato.face.render import camera_on
 
-        used = self.rig.neutral[self._drawn.unique()]
+        used = self.rig.neutral[unique(self._drawn)]
         return camera_on(used, *size, yaw=yaw, pitch=4.0)
 
     def face(self, values: Tensor, size: tuple[int, int] = PANEL) -> Tensor:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from sfumato.color import Config
+    from sfumato.plate import Plate
 
 
 class Reference:
@@ -38,20 +39,24 @@ class Reference:
         """Those of the frames that have no picture, where there should be some."""
         return [frame for frame in frames if self.given and math.floor(frame) not in self._there]
 
-    def at(self, frame: float, size: tuple[int, int], *, blank: bool = False) -> Tensor | None:
-        """The picture shown at a frame (between two frames: the earlier one's), fitted into a box; (3, H, W) 0..1.
-
-        blank: An empty sheet where there is none.
-        """
+    def at(self, frame: float, size: tuple[int, int]) -> Tensor | None:
+        """The picture shown at a frame (between two frames: the earlier one's), fitted into a box; (3, H, W) 0..1."""
         from sfumato.io import read_image
-        from sfumato.matte.sheet import fitted, paper
+        from sfumato.matte.sheet import fitted
 
         number = math.floor(frame)
         if self._pattern is None or number not in self._there:
-            return paper(*size) if blank else None
+            return None
         return fitted(self._shown(read_image(self._pattern.at(number))), *size)
 
-    def _shown(self, plate):  # type: ignore[no-untyped-def]
+    def beside(self, frame: float, size: tuple[int, int]) -> Tensor:
+        """The same; an empty sheet where there is none."""
+        from sfumato.matte.sheet import paper
+
+        found = self.at(frame, size)
+        return paper(*size) if found is None else found
+
+    def _shown(self, plate: Plate) -> Tensor:
         """As a display has it: pictures that are display-coded already are left as they are."""
         from sfumato.color import display, to_linear
 

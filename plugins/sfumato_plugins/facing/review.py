@@ -142,7 +142,7 @@ class _Layout:
             clip["markers"].append(jpeg(stage.marked(values, one.tracked[at], bound, one.seen[at], CLIP), 80))
             clip["residual"].append(jpeg(stage.residual(values, bound, one.residual[at], CLIP), 80))
             if self.reference.given:
-                clip["reference"].append(jpeg(self.reference.at(one.frames[at], CLIP, blank=True), 80))
+                clip["reference"].append(jpeg(self.reference.beside(one.frames[at], CLIP), 80))
             self.report(Step("review clip", step, len(chosen)))
         between = one.frames[chosen[1]] - one.frames[chosen[0]] if len(chosen) > 1 else 1.0
         return [one.frames[at] for at in chosen], clip, max(one.curves.fps / between, 1.0)

@@ -13,13 +13,13 @@ from sfumato_plugins.facing.folder import job_of, solve_of
 from sfumato_plugins.job import Job
 
 if TYPE_CHECKING:
-    from sfumato.face.binding import Binding
-    from sfumato.face.rig import Rig
     from torch import Tensor
 
     from sfumato.color import Config
+    from sfumato.face.binding import Binding
     from sfumato.face.curves import Curves
     from sfumato.face.markers import Markers
+    from sfumato.face.rig import Rig
 
 MM = 10.0  # of a centimetre
 
@@ -31,8 +31,6 @@ def load_solution(folder: str) -> Solution:
         JobError: nothing is solved there (exit 3), or no curves yet (exit 2).
         sfumato.errors.SfumatoError: a file in it, or the rig, cannot be read.
     """
-    from sfumato.face.curves import load_curves
-    from sfumato.face.markers import load_markers
     from sfumato_plugins.facing.binding_file import load_binding
     from sfumato_plugins.facing.inputs import rig_of
 
@@ -41,13 +39,7 @@ def load_solution(folder: str) -> Solution:
     if not said.get("controls"):
         hint = "solve it with --stage jaw or later first"
         raise wrong("", f"no curves are solved in {folder} yet, only {said.get('stage')}", hint)
-    job = job_of(folder)
-    curves = load_curves(os.path.join(folder, "curves.json"))
-    clean = load_markers(os.path.join(folder, "clean.json"))
-    raw = load_markers(os.path.join(folder, "stabilise.json"))
-    rig = rig_of(job)
-    binding = load_binding(os.path.join(folder, "binding.json"))
-    return Solution(folder, said, job, rig, binding, curves.only(rig.controls), clean, raw)
+    return Solution.read(folder, rig_of(job_of(folder)), load_binding(os.path.join(folder, "binding.json")), said)
 
 
 @dataclass
@@ -67,10 +59,20 @@ class Solution:
     raw: Markers
     _kept: dict[str, Tensor] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        names = self.binding.names
-        self.clean, self.raw = self.clean.only(names, unseen=True), self.raw.only(names, unseen=True)
-        self._kept = self._tensors()
+    @classmethod
+    def read(cls, folder: str, rig: Rig, binding: Binding, said: Mapping[str, Any]) -> Solution:
+        """The solve in a folder, of a rig that is read already; `said` is its solve.json."""
+        from sfumato.face.curves import load_curves
+        from sfumato.face.markers import load_markers
+
+        curves = load_curves(os.path.join(folder, "curves.json")).only(rig.controls)
+        clean, raw = (
+            load_markers(os.path.join(folder, f"{stage}.json")).only(binding.names, unseen=True)
+            for stage in ("clean", "stabilise")
+        )
+        one = cls(folder, said, job_of(folder), rig, binding, curves, clean, raw)
+        one._kept = one._tensors()
+        return one
 
     def _tensors(self) -> dict[str, Tensor]:
         """What the last stage says of itself: residual, weight, rigid, offsets; nothing where it is not there."""
@@ -122,7 +124,7 @@ class Solution:
         rigid = self._kept.get("rigid")
         if rigid is None:
             return positions
-        from sfumato.face.finetune import without_drift
+        from sfumato.face.clip import without_drift
 
         return without_drift(positions, rigid)
 
@@ -133,7 +135,12 @@ class Solution:
     @cached_property
     def _bound(self) -> Tensor:
         found = self.binding.at(self.rig, self.values)
-        return found + self._kept["offsets"] if "offsets" in self._kept else found
+        return found + self._kept.get("offsets", 0.0)
+
+    @property
+    def believed(self) -> Tensor:
+        """(F, M) 0..1, how much the solve believed each sample."""
+        return self._kept.get("weight", self.seen.double())
 
     @cached_property
     def residual(self) -> Tensor:
@@ -154,8 +161,11 @@ class Solution:
 
     def notes_of(self, at: int) -> list[str]:
         """Sentences on one sample."""
-        notes = self.said.get("notes", {})
-        return [str(line) for line in notes.get(f"{self.frames[at]:g}", ())]
+        frame = f"{self.frames[at]:g}"
+        told = {"saturated": "at a limit", "ambiguous": "not told by the markers that are seen here"}
+        return [
+            f"{', '.join(names)}: {why}" for key, why in told.items() if (names := self.said.get(key, {}).get(frame))
+        ]
 
     def note_of(self, control: str) -> str:
         """A few words on one control."""

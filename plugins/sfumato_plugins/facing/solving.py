@@ -27,10 +27,9 @@ from sfumato_plugins.place import Place
 
 if TYPE_CHECKING:
     from sfumato.face.binding import Binding
-    from sfumato.face.rig import Rig
-
     from sfumato.face.curves import Curves
     from sfumato.face.markers import Markers
+    from sfumato.face.rig import Rig
     from sfumato.report import Step
 
 SHARES = {"stabilise": 4, "clean": 6, "features": 4, "jaw": 12, "regions": 14, "finetune": 60}  # of the time, roughly
@@ -75,13 +74,21 @@ class _Solve:
         self._ingest(take)
         _absolute(self.job).save(os.path.join(self.folder, "job.json"))
         wanted = self._wanted()
-        stale = [stage for stage in wanted if stage in stages.stale(self.folder)]
+        made_with = self._made_with(binding)
+        stale = [stage for stage in wanted if stage in stages.stale(self.folder, made_with)]
         done = []
         for stage in wanted:
-            if stage in stages.stale(self.folder):
-                stages.run_stage(self.folder, stage, rig, binding, solver, None, self._telling(stage, stale))
+            if stage in stages.stale(self.folder, made_with):
+                telling = self._telling(stage, stale)
+                stages.run_stage(self.folder, stage, rig, binding, solver, None, telling, made_with)
                 done.append(stage)
         return self._close(rig, binding, wanted[-1], done, {name: left.get(name, "") for name in by_hand})
+
+    def _made_with(self, binding: Binding) -> str:
+        """Stands for what every stage was made with, besides the files it reads."""
+        solver = _content(self.job, "solver") if self.values["method"] != "clip" else []
+        seats = [binding.names, binding.corners.tolist(), binding.weights.tolist()]
+        return digest(repr((_content(self.job, "rig"), seats, solver)).encode())
 
     def _left(self) -> Mapping[str, str]:
         """Digests of the files as the stages left them the last time."""
@@ -137,7 +144,8 @@ class _Solve:
     ) -> tuple[tuple[str, ...], dict[str, Any]]:
         """Write curves.json and, last of all, solve.json, which says what there is and what to look at."""
         from sfumato import __version__
-        from sfumato_plugins.facing.looking import looked_at
+        from sfumato_plugins.facing import looking
+        from sfumato_plugins.facing.solution import Solution
 
         has = [stage for stage in CURVES if STAGES.index(stage) <= STAGES.index(last)]
         written = ["solve.json"]
@@ -151,11 +159,12 @@ class _Solve:
             "edits": len(edits_of(self.folder)),
         }
         if has:
-            curves = self._curves(has[-1])
+            self._curves(has[-1])
             said["controls"] = {
                 n: [float(low), float(high)] for n, low, high in zip(rig.controls, rig.lower, rig.upper)
             }
-            said.update(looked_at(self.folder, rig, binding, curves, last))
+            write_json(os.path.join(self.folder, "solve.json"), said)
+            said.update(looking.summary(Solution.read(self.folder, rig, binding, said)))
             written.append("curves.json")
         elif os.path.isfile(os.path.join(self.folder, "curves.json")):
             os.remove(os.path.join(self.folder, "curves.json"))  # of a stage further than what was asked for now
