@@ -51,16 +51,39 @@ def camera_on(points: Tensor, width: int, height: int, yaw: float = 0.0, pitch: 
     return Camera(centre, scale, width, height, yaw, pitch)
 
 
-def render(vertices: Tensor, faces: Tensor, camera: Camera, colours: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Draw a mesh.
+@dataclass(frozen=True)
+class View:
+    """A mesh before a camera, to be painted in several ways: what of it is seen where.
+
+    depth: (H, W) centimetres towards the viewer, -inf where there is paper. The others are of the fine picture's
+    covered pixels: their places, the corners of the triangle there with their weights, the light on it.
+    """
+
+    depth: Tensor
+    size: tuple[int, int]
+    where: Tensor
+    corners: Tensor
+    weights: Tensor
+    light: Tensor
+
+    def painted(self, colours: Tensor | None = None) -> Tensor:
+        """The picture (3, H, W); `colours` (V, 3) in 0..1 are each vertex's own, default clay."""
+        height, width = self.size
+        if colours is None:
+            ink = torch.tensor(CLAY, dtype=torch.float64)
+        else:
+            ink = (colours.double()[self.corners] * self.weights[..., None]).sum(1)
+        canvas = torch.full((height * width, 3), PAPER, dtype=torch.float64)
+        canvas[self.where] = ((self.light[:, None] * ink).clamp(0, 1)) ** (1 / 1.6)
+        return functional.avg_pool2d(canvas.T.reshape(1, 3, height, width), SMOOTH)[0].float()
+
+
+def view(vertices: Tensor, faces: Tensor, camera: Camera) -> View:
+    """Look at a mesh.
 
     Args:
         vertices: (V, 3) centimetres.
         faces: (T, 3) int64, counter-clockwise from outside; what faces away is not drawn.
-        colours: (V, 3) in 0..1, each vertex's own; default: clay.
-
-    Returns:
-        The picture (3, H, W), and the depth (H, W) in centimetres towards the viewer, -inf where there is paper.
     """
     vertices = vertices.detach().double()
     fine = Camera(camera.centre, camera.scale * SMOOTH, camera.width * SMOOTH, camera.height * SMOOTH,
@@ -70,15 +93,16 @@ def render(vertices: Tensor, faces: Tensor, camera: Camera, colours: Tensor | No
     corners = faces[triangle]
     normals = vertex_normals(vertices, faces) @ _turn(camera.yaw, camera.pitch).double().T
     normal = functional.normalize((normals[corners] * weights[..., None]).sum(1), dim=1)
-    skin = torch.tensor(CLAY, dtype=torch.float64) if colours is None else colours.double()[corners]
-    ink = skin if colours is None else (skin * weights[..., None]).sum(1)
-    canvas = torch.full((fine.height * fine.width, 3), PAPER, dtype=torch.float64)
-    canvas[where] = ((_light(normal)[:, None] * ink).clamp(0, 1)) ** (1 / 1.6)
     depth = torch.full((fine.height * fine.width,), -math.inf, dtype=torch.float64)
     depth[where] = (seen[corners, 2] * weights).sum(1)
-    picture = canvas.T.reshape(1, 3, fine.height, fine.width)
-    nearest = depth.reshape(1, 1, fine.height, fine.width)
-    return functional.avg_pool2d(picture, SMOOTH)[0].float(), functional.max_pool2d(nearest, SMOOTH)[0, 0].float()
+    nearest = functional.max_pool2d(depth.reshape(1, 1, fine.height, fine.width), SMOOTH)[0, 0].float()
+    return View(nearest, (fine.height, fine.width), where, corners, weights, _light(normal))
+
+
+def render(vertices: Tensor, faces: Tensor, camera: Camera, colours: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Draw a mesh once: the picture (3, H, W) and the depth (H, W); see `view` and `View.painted`."""
+    seen = view(vertices, faces, camera)
+    return seen.painted(colours), seen.depth
 
 
 def _visible(seen: Tensor, faces: Tensor, camera: Camera) -> tuple[Tensor, Tensor, Tensor]:

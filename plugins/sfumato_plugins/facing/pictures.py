@@ -62,17 +62,39 @@ class Stage:
             tracked, bound: Where each marker is and where the rig puts it, (M, 3) centimetres.
             seen: (M,) bool; the others were filled in.
         """
-        from torch import tensor, where
-
-        from sfumato.face.overlay import BOUND, LOST, SEEN, dots, lines
         from sfumato.face.render import render
 
         camera = self.camera(size, yaw)
         picture, depth = render(self.rig.mesh(values), self._drawn, camera)
-        ink = where(seen[:, None], tensor(SEEN), tensor(LOST))
-        picture = lines(picture, camera, tracked, bound, tensor(BOUND).expand(len(bound), 3))
-        picture = dots(picture, depth, camera, bound, tensor(BOUND).expand(len(bound), 3), 1.6)
-        return dots(picture, depth, camera, tracked, ink, 1.9)
+        return self._dotted(picture, depth, camera, tracked, bound, seen)
+
+    def _dotted(
+        self, picture: Tensor, depth: Tensor, camera: Camera, tracked: Tensor, bound: Tensor, seen: Tensor
+    ) -> Tensor:
+        from torch import tensor, where
+
+        from sfumato.face.overlay import BOUND, LOST, SEEN, dots, lines
+
+        blue = tensor(BOUND).expand(len(bound), 3)
+        picture = lines(picture, camera, tracked, bound, blue)
+        picture = dots(picture, depth, camera, bound, blue, 1.6)
+        return dots(picture, depth, camera, tracked, where(seen[:, None], tensor(SEEN), tensor(LOST)), 1.9)
+
+    def small(
+        self, values: Tensor, tracked: Tensor, bound: Tensor, seen: Tensor, residual: Tensor
+    ) -> dict[str, Tensor]:
+        """The face, markers over it, and the residual, for the clip: looked at once, painted three times."""
+        from sfumato.face.overlay import heat, spread
+        from sfumato.face.render import view
+
+        camera, mesh = self.camera(CLIP), self.rig.mesh(values)
+        looked = view(mesh, self._drawn, camera)
+        face = looked.painted()
+        return {
+            "face": face,
+            "markers": self._dotted(face, looked.depth, camera, tracked, bound, seen),
+            "residual": looked.painted(heat(spread(residual, bound, mesh, REACH), FULL)),
+        }
 
     def strip(self, values: Tensor, tracked: Tensor, bound: Tensor, seen: Tensor) -> Tensor:
         """The face turning, markers over it."""

@@ -16,7 +16,7 @@ from sfumato_plugins.facing.solution import Solution, load_solution
 if TYPE_CHECKING:
     from torch import Tensor
 
-MOST_CLIP, MOST_SHOWN = 60, 5
+MOST_CLIP, MOST_SHOWN = 48, 4
 _GROUP_WORDS = (
     ("jaw", ("jaw",)),
     ("mouth", ("mouth", "lip", "tongue")),
@@ -137,10 +137,9 @@ class _Layout:
         if self.reference.given:
             clip["reference"] = []
         for step, at in enumerate(chosen, 1):
-            values, bound = one.values[at], one.bound(at)
-            clip["face"].append(jpeg(stage.face(values, CLIP), 80))
-            clip["markers"].append(jpeg(stage.marked(values, one.tracked[at], bound, one.seen[at], CLIP), 80))
-            clip["residual"].append(jpeg(stage.residual(values, bound, one.residual[at], CLIP), 80))
+            pictures = stage.small(one.values[at], one.tracked[at], one.bound(at), one.seen[at], one.residual[at])
+            for mode, picture in pictures.items():
+                clip[mode].append(jpeg(picture, 80))
             if self.reference.given:
                 clip["reference"].append(jpeg(self.reference.beside(one.frames[at], CLIP), 80))
             self.report(Step("review clip", step, len(chosen)))
