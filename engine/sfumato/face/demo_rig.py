@@ -200,7 +200,6 @@ def _regions(head: Head) -> dict[str, Tensor]:
         "jaw": front & (y < -6.2),
         "stable": front
         & (((y > 4.6) & (y < 8.5)) | ((wide < 0.8) & (y > -1.0) & (y < 1.6)) | ((wide > 5.6) & (y > 1.5))),
-        "face": head.skin & (z > -4.0),
     }
     return {name: torch.nonzero(inside)[:, 0] for name, inside in found.items()}
 

@@ -51,8 +51,8 @@ class Solver(Protocol):
     each of them.
     """
 
-    weight: Tensor
-
+    @property
+    def weight(self) -> Tensor: ...
     def jaw(self, clean: Markers, confidence: Tensor) -> Curves: ...
     def regions(self, clean: Markers, confidence: Tensor, jaw: Curves) -> Curves: ...
 

@@ -28,7 +28,9 @@ def frames_to_look_at(one: Solution) -> list[tuple[float, str]]:
         if len(found) < MOST or any(abs(known - at) <= APART for known in found):
             add(at, why)
     if not found:
-        add(0, "the first frame; no frame stands out")
+        mean = (one.residual * MM).nanmean(1).nan_to_num(0.0)
+        at = int(mean.argmax())
+        add(at, f"no frame stands out; this one has the largest residual, {float(mean[at]):.2f} mm on average")
     return [(one.frames[at], "; ".join(dict.fromkeys(whys))) for at, whys in found.items()]
 
 

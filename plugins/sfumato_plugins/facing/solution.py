@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sfumato_plugins.errors import wrong
 from sfumato_plugins.facing.folder import job_of, solve_of
 from sfumato_plugins.job import Job
+from sfumato_plugins.takes import plain
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -200,7 +201,7 @@ class Solution:
         for at, frame in enumerate(self.frames):
             known = residual[at][residual[at].isfinite()]
             row: dict[str, Any] = {
-                "frame": frame,
+                "frame": plain(frame),
                 "residual": float(known.mean()) if len(known) else None,
                 "worst": float(worst.values[at]) if len(known) else None,
                 "worst_marker": self.binding.names[int(worst.indices[at])] if len(known) else None,
