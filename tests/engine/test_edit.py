@@ -279,6 +279,20 @@ def test_attention_control_keeps_the_trip_exact(inverted: bool, tiny_folder) -> 
         edit_plate(plate, "a red ball", "a ball", model, EditSettings(steps=6, attention="reweight"))
 
 
+def test_words_may_be_reweighted_under_the_same_prompt(tiny_folder) -> None:
+    pytest.importorskip("diffusers", reason="diffusion models need the diffusion extra")
+    from sfumato.models.load import load_model
+
+    model, plate = load_model(tiny_folder("sd1")), wild(64, 64)
+    settings = EditSettings(steps=6, attention="reweight", weights={"red": 4.0})
+    found = edit_plate(plate, "a red ball", "a red ball", model, settings)
+    assert exact(found)
+    assert not torch.equal(found.edit, found.recon)
+    assert torch.equal(
+        edit_plate(plate, "a red ball", "a red ball", model, EditSettings(steps=6)).delta, found.delta * 0
+    )
+
+
 def test_every_phase_is_told(model: Model) -> None:
     told: list[Step] = []
     edit_plate(wild(), RED, BLUE, model, QUICK, report=told.append)
