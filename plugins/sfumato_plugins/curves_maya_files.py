@@ -40,8 +40,12 @@ def time_unit(fps: float) -> str:
     return unit
 
 
-def anim_text(driven: Sequence[Driven], times: Sequence[float], fps: float) -> str:
+def anim_text(
+    driven: Sequence[Driven], times: Sequence[float], fps: float, *, kept: Mapping[str, Sequence[int]] | None = None
+) -> str:
     """A .anim file; `times` are in frames of `fps`, one for each value. Namespaces are part of the targets.
+
+    kept: The values that become keys, by target; default: all.
 
     Raises:
         JobError: Maya has no time unit for the rate (exit 2).
@@ -60,11 +64,11 @@ def anim_text(driven: Sequence[Driven], times: Sequence[float], fps: float) -> s
         nodes.setdefault(_node(one.target), []).append(one)
     for node, mine in nodes.items():
         for count, one in enumerate(mine):
-            head += _anim_curve(node, count, one, times)
+            head += _anim_curve(node, count, one, times, _rows(one, kept))
     return "\n".join(head) + "\n"
 
 
-def _anim_curve(node: str, count: int, one: Driven, times: Sequence[float]) -> Iterator[str]:
+def _anim_curve(node: str, count: int, one: Driven, times: Sequence[float], rows: Sequence[int]) -> Iterator[str]:
     """`anim FULL LEAF NODE depth children index;` and its keys."""
     leaf = long_name(one.target.partition(".")[2])
     compound = re.fullmatch(r"(translate|rotate|scale)[XYZ]", leaf)
@@ -77,15 +81,23 @@ def _anim_curve(node: str, count: int, one: Driven, times: Sequence[float]) -> I
     yield "  preInfinity constant;"
     yield "  postInfinity constant;"
     yield "  keys {"
-    for time, value in zip(times, one.values):
-        yield f"    {_number(time)} {_number(value)} linear linear 1 1 0;"
+    for row in rows:
+        yield f"    {_number(times[row])} {_number(one.values[row])} linear linear 1 1 0;"
     yield "  }"
     yield "}"
 
 
-def ma_text(driven: Sequence[Driven], times: Sequence[float], fps: float, *, connect: bool = False) -> str:
+def ma_text(
+    driven: Sequence[Driven],
+    times: Sequence[float],
+    fps: float,
+    *,
+    connect: bool = False,
+    kept: Mapping[str, Sequence[int]] | None = None,
+) -> str:
     """A Maya ASCII scene of animCurve nodes named after what they drive.
 
+    kept: The values that become keys, by target; default: all.
     connect: Also connect them, for a scene into which the rig is referenced under the names in the targets.
 
     Raises:
@@ -99,11 +111,16 @@ def ma_text(driven: Sequence[Driven], times: Sequence[float], fps: float, *, con
         lines.append(f'createNode {_CURVES[one.kind]} -n "{names[one.target]}";')
         lines.append('\taddAttr -ci true -sn "sfumatoTarget" -ln "sfumatoTarget" -dt "string";')
         lines += ['\tsetAttr ".tan" 2;', '\tsetAttr ".wgt" no;']
-        lines += _keys(times, one.values)
+        rows = _rows(one, kept)
+        lines += _keys([times[row] for row in rows], [one.values[row] for row in rows])
         lines.append(f'\tsetAttr ".sfumatoTarget" -type "string" "{one.target}";')
     if connect:
         lines += [f'connectAttr "{names[one.target]}.o" "{one.target}";' for one in driven]
     return "\n".join([*lines, "// End of curves", ""])
+
+
+def _rows(one: Driven, kept: Mapping[str, Sequence[int]] | None) -> Sequence[int]:
+    return range(len(one.values)) if kept is None else kept[one.target]
 
 
 def _keys(times: Sequence[float], values: Sequence[float]) -> Iterator[str]:

@@ -136,7 +136,8 @@ class Solution:
     @cached_property
     def _bound(self) -> Tensor:
         found = self.binding.at(self.rig, self.values)
-        return found + self._kept.get("offsets", 0.0)
+        offsets = self._kept.get("offsets")
+        return found if offsets is None else found + offsets
 
     @property
     def believed(self) -> Tensor:

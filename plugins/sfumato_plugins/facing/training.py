@@ -63,9 +63,9 @@ def train(
     say(f"face: learning from {count} approved frames of {len(takes)} takes and the rig's range of motion")
     if not actor or not consent:
         say("note: the solver will not say whose face it has learned; --actor and --consent record it")
-    given = {"samples": samples, "epochs": epochs}
     settings = TrainSettings(seed=seed, actor=actor, consent=consent)
-    settings = replace(settings, **{name: value for name, value in given.items() if value is not None})
+    settings = replace(settings, samples=settings.samples if samples is None else samples)
+    settings = replace(settings, epochs=settings.epochs if epochs is None else epochs)
     solver = train_solver(target, _common(bindings), takes, settings, report)
     os.makedirs(os.path.dirname(os.path.abspath(out)), exist_ok=True)
     solver.save(out)

@@ -67,8 +67,13 @@ def run(job: Job, frames: Sequence[int], report: Callable[[Any], None], place: P
 
 
 def finish(job: Job, result: Mapping[str, Any], report: Callable[[Any], None], place: Place) -> None:
-    """The review page, when it was asked for."""
-    page = job.output("page")
+    """The export and the review page, where they were asked for."""
+    page, wanted = job.output("page"), job.output("export")
+    if wanted:
+        from sfumato_plugins.facing.exporting import export
+        from sfumato_plugins.facing.inputs import path_of
+
+        export(folder_of(job), wanted.text, FACE.values(job), path_of(job, "map"), place.note)
     if page:
         from sfumato_plugins.facing.review import make_page
 
