@@ -147,7 +147,7 @@ class Solution:
     @cached_property
     def residual(self) -> Tensor:
         """(F, M) centimetres between marker and rig; NaN where the tracker did not see it."""
-        apart = (self.tracked - self._bound).norm(dim=-1)
+        apart: Tensor = (self.tracked - self._bound).norm(dim=-1)
         apart[~self.seen] = float("nan")
         return apart
 

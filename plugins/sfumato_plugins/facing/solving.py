@@ -171,7 +171,7 @@ class _Solve:
         files = {name: digest_of(self.folder, name) for name in FILES}
         said["files"] = {name: by_hand.get(name) or found for name, found in files.items() if found}
         write_json(os.path.join(self.folder, "solve.json"), said)
-        stats = {"stages": done, "seconds": round(time.monotonic() - self.began, 2), "stage": last}
+        stats = {"stages": done, "seconds": round(time.monotonic() - self.began, 2), "stage": last, "device": "cpu"}
         stats.update({name: said[name] for name in ("method", "residual_mm", "seen") if name in said})
         return tuple(os.path.join(self.folder, name) for name in written), stats
 

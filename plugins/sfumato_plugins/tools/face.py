@@ -33,9 +33,10 @@ def needs(job: Job) -> Callable[[int], Needs]:
     from sfumato_plugins.files import Files
 
     files = Files(sfumato_plugins.tool(job.tool), job)
+    aside = ONLY_LOOKED_AT if "export" in job.outputs else ONLY_LOOKED_AT | {"map"}
 
     def of(frame: int) -> Needs:
-        reads = [one for read in files.all_of(frame, ONLY_LOOKED_AT) for one in _each(read)]
+        reads = [one for read in files.all_of(frame, aside) for one in _each(read)]
         return Needs(tuple(reads), changed_by_hand(folder_of(job)))
 
     return of
