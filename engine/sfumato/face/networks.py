@@ -1,4 +1,4 @@
-"""A small network from features to controls: principal directions, two hidden layers, fitted in seconds on a CPU."""
+"""A small network from features to controls: a straight line and two hidden layers beside it, fitted on a CPU."""
 
 from __future__ import annotations
 
@@ -13,25 +13,29 @@ from torch.nn.functional import leaky_relu, smooth_l1_loss
 from sfumato.report import Report, Step, silent
 
 WIDTH = 160
+RIDGE = 1e-3  # of the mean variance
 KEPT = 128  # principal directions of the features, at most
+BATCH = 96
 FLOOR = 1e-3  # features that hardly vary are not blown up
 
 
 @dataclass(frozen=True)
 class Net:
-    """y = W3 f(W2 f(W1 [(x - mean) basis / scale, given] + b1) + b2) + b3, f a leaky rectifier; float32.
+    """y = A z + W3 f(W2 f(W1 z + b1) + b2) + b3, f a leaky rectifier, z = [(x - mean) basis / scale, given]; float32.
 
-    mean: (D,). basis: (D, P) principal directions. scale: (P,). layers: (weight, bias) pairs, (out, in) and (out,).
+    mean: (D,). basis: (D, P) principal directions. scale: (P,). straight: A, (K, P + G).
+    layers: (weight, bias) pairs, (out, in) and (out,).
     """
 
     mean: Tensor
     basis: Tensor
     scale: Tensor
+    straight: Tensor
     layers: tuple[tuple[Tensor, Tensor], ...]
 
     def __call__(self, features: Tensor, given: Tensor | None = None) -> Tensor:
         """Features (N, D), and (N, G) numbers that are known, to controls (N, K), float32."""
-        return _through(self.layers, self._entry(features, given))
+        return _through(self.straight, self.layers, self._entry(features, given))
 
     def _entry(self, features: Tensor, given: Tensor | None) -> Tensor:
         entry = (features.float() - self.mean) @ self.basis / self.scale
@@ -40,6 +44,7 @@ class Net:
     def tensors(self, name: str) -> dict[str, Tensor]:
         """For a safetensors file, each under `name`."""
         found = {f"{name}.mean": self.mean, f"{name}.basis": self.basis, f"{name}.scale": self.scale}
+        found[f"{name}.straight"] = self.straight
         for i, (weight, bias) in enumerate(self.layers):
             found |= {f"{name}.weight{i}": weight, f"{name}.bias{i}": bias}
         return {key: value.contiguous() for key, value in found.items()}
@@ -52,7 +57,8 @@ class Net:
             KeyError: one is missing.
         """
         layers = tuple((tensors[f"{name}.weight{i}"], tensors[f"{name}.bias{i}"]) for i in range(3))
-        return cls(tensors[f"{name}.mean"], tensors[f"{name}.basis"], tensors[f"{name}.scale"], layers)
+        mean, basis, scale, straight = (tensors[f"{name}.{key}"] for key in ("mean", "basis", "scale", "straight"))
+        return cls(mean, basis, scale, straight, layers)
 
 
 def fit(
@@ -74,20 +80,22 @@ def fit(
         counts: (N,) how much each sample counts.
         epochs: Passes over all samples. seed: The same gives the same network on the same machine.
 
-    Adam with a cosine schedule on the Huber loss.
+    The line is first the ridge regression of the samples; then all is trained together, by Adam with a cosine schedule
+    on the Huber loss.
     """
     draw = torch.Generator().manual_seed(seed)
     features, target = features.float(), target.float()
     mean = features.mean(0)
     values, vectors = torch.linalg.eigh((features - mean).T @ (features - mean) / len(features))
     kept = min(KEPT, len(values))
-    net = Net(mean, vectors[:, -kept:], values[-kept:].clamp(min=FLOOR**2).sqrt(), ())
+    net = Net(mean, vectors[:, -kept:], values[-kept:].clamp(min=FLOOR**2).sqrt(), torch.zeros(0), ())
     entry = net._entry(features, None)
     extra = 0 if given is None else given.shape[1]
     layers = _begin([kept + extra, WIDTH, WIDTH, target.shape[1]], target.mean(0), draw)
-    weights = [tensor.requires_grad_() for layer in layers for tensor in layer]
+    straight = _line(entry if given is None else torch.cat([entry, given.float()], 1), target, counts.float())
+    weights = [straight.requires_grad_(), *(tensor.requires_grad_() for layer in layers for tensor in layer)]
     optimiser = torch.optim.AdamW(weights, lr=2e-3, weight_decay=1e-4)
-    size = min(256, len(entry))
+    size = min(BATCH, len(entry))
     steps = max(1, len(entry) // size)
     rates = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs * steps)
     for epoch in range(epochs):
@@ -98,13 +106,23 @@ def fit(
                 noise = torch.randn(len(rows), extra, generator=draw) * blur
                 known = torch.cat([known, given[rows].float() + noise], 1)
             optimiser.zero_grad()
-            loss = smooth_l1_loss(_through(layers, known), target[rows], beta=0.05)
+            loss = smooth_l1_loss(_through(straight, layers, known), target[rows], beta=0.05)
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             rates.step()
     report(Step("epoch", epochs, epochs))
     done = tuple((weight.detach(), bias.detach()) for weight, bias in layers)
-    return Net(net.mean, net.basis.contiguous(), net.scale, done)
+    return Net(net.mean, net.basis.contiguous(), net.scale, straight.detach(), done)
+
+
+def _line(entry: Tensor, target: Tensor, counts: Tensor) -> Tensor:
+    """(K, P) ridge regression, in the samples' shares."""
+    share = (counts / counts.sum())[:, None]
+    entry, target = entry - (share * entry).sum(0), target - (share * target).sum(0)
+    normal = entry.T @ (share * entry)
+    ridge = RIDGE * normal.diagonal().mean() * torch.eye(len(normal))
+    found: Tensor = torch.linalg.solve(normal + ridge, entry.T @ (share * target)).T.contiguous()
+    return found
 
 
 def _begin(sizes: list[int], middle: Tensor, draw: torch.Generator) -> tuple[tuple[Tensor, Tensor], ...]:
@@ -116,9 +134,10 @@ def _begin(sizes: list[int], middle: Tensor, draw: torch.Generator) -> tuple[tup
     return tuple(layers)
 
 
-def _through(layers: tuple[tuple[Tensor, Tensor], ...], entry: Tensor) -> Tensor:
+def _through(straight: Tensor, layers: tuple[tuple[Tensor, Tensor], ...], entry: Tensor) -> Tensor:
+    line = entry @ straight.T
     for number, (weight, bias) in enumerate(layers):
         entry = entry @ weight.T + bias
         if number < len(layers) - 1:
             entry = leaky_relu(entry, 0.1)
-    return entry
+    return entry + line

@@ -25,7 +25,8 @@ from sfumato.face.networks import Net
 
 SCHEMA = "sfumato.solver/1"
 TRUSTED = 0.02  # confidence up to which a marker counts as unseen
-FILLED_IN = 0.5  # share of the markers that must be there for a frame to say anything of its own
+ENOUGH = 0.5  # share of the markers it was trained on that must be in a take
+AHEAD = 0.025  # seconds, one standard deviation of the mean over time that a whole take is looked at with
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class SolverFile:
     names: Of the markers. graph: Between them, with the actor's neutral.
     first: The jaw's network; None for a rig without a jaw. parts: The others, given the jaw's controls.
     weight: (K,) how much a fine-tune believes each control: 1 / variance of its error on takes it had not seen.
+    ahead: Seconds that it looks to both sides of a frame, one standard deviation; 0 for live use.
     actor, consent, date: Who, where the consent is filed, when. learned_from: a line for each take.
     about: Numbers of the training.
     """
@@ -63,6 +65,7 @@ class SolverFile:
     date: str = ""
     learned_from: tuple[str, ...] = ()
     about: Mapping[str, float] = field(default_factory=dict)
+    ahead: float = AHEAD
 
     def jaw(self, clean: Markers, confidence: Tensor) -> Curves:
         """The jaw's controls; none for a rig without a jaw.
@@ -102,7 +105,7 @@ class SolverFile:
 
     def _features(self, clean: Markers, confidence: Tensor, part: Part) -> Tensor:
         there = [name for name in self.names if name in clean.names]
-        if len(there) < FILLED_IN * len(self.names):
+        if len(there) < ENOUGH * len(self.names):
             lost = [name for name in self.names if name not in clean.names]
             raise RequestError(
                 f"the solver was trained on {len(self.names)} markers, and {len(lost)} of them are not in the take: "
@@ -110,10 +113,11 @@ class SolverFile:
                 "rename them in the take, or train a solver on this set of markers",
             )
         column = {name: i for i, name in enumerate(clean.names)}
-        sure = [confidence[:, column[n]] if n in column else torch.zeros(len(confidence)) for n in self.names]
+        nothing = torch.zeros(len(confidence), dtype=torch.float64)
+        sure = torch.stack([confidence[:, column[n]] if n in column else nothing for n in self.names], 1).double()
         mine = clean.only(self.names, unseen=True)
-        seen = mine.seen & (torch.stack(sure, 1) > TRUSTED)
-        return self.features(mine.positions, seen)[:, part.edges].flatten(1)
+        sure = torch.where(mine.seen & (sure > TRUSTED), sure, torch.zeros_like(sure))
+        return self.features(_calmed(mine, sure, self.ahead), sure > 0)[:, part.edges].flatten(1)
 
     def _curves(self, clean: Markers, names: tuple[str, ...], values: Tensor) -> Curves:
         rows = [self.controls.index(name) for name in names]
@@ -140,6 +144,19 @@ class SolverFile:
         }
         whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
         write_bytes(path, save(whole, {"schema": SCHEMA, "sfumato": json.dumps(said)}))
+
+
+def _calmed(markers: Markers, sure: Tensor, seconds: float) -> Tensor:
+    """Positions (F, M, 3) as Gaussian means over time of what is believed; the same where `seconds` is 0."""
+    reach = int(4 * seconds * markers.fps)
+    if reach < 1:
+        return markers.positions
+    away = torch.arange(-reach, reach + 1, dtype=torch.float64) / (seconds * markers.fps)
+    kernel = (-0.5 * away.square()).exp()
+    believed = torch.nn.functional.pad(sure.T, (reach, reach)).unfold(1, 2 * reach + 1, 1) @ kernel
+    held = (markers.positions.nan_to_num(0.0) * sure[..., None]).flatten(1).T
+    total = torch.nn.functional.pad(held, (reach, reach)).unfold(1, 2 * reach + 1, 1) @ kernel
+    return total.T.reshape(markers.positions.shape) / believed.T[..., None].clamp(min=1e-9)
 
 
 def load_solver(path: str | Path) -> SolverFile:
