@@ -60,15 +60,15 @@ def draw(size: tuple[int, int], seed: int = 0) -> tuple[Tensor, Tensor]:
     width, height = size
     (square,), _ = render([_SCENE], width, grain=0.0)
     top = (width - height) // 2
-    light = 0.8 * Display().decode(square[:, top : top + height])
+    light = Display().decode(square[:, top : top + height])
     y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
 
     def distance(cx: float, cy: float) -> Tensor:
         return ((x - cx * width) ** 2 + (y - cy * width + top) ** 2).sqrt() / width
 
-    near = distance(0.87, 0.30)
+    near = distance(0.93, 0.30)
     lamp = torch.tensor([1.0, 0.83, 0.6]).view(3, 1, 1)
-    light = light + LAMP * lamp * ((0.022 - near) / 0.004).clamp(0, 1) + 0.5 * lamp * torch.exp(-near / 0.05)
+    light = light + LAMP * lamp * ((0.022 - near) / 0.004).clamp(0, 1) + 0.4 * lamp * torch.exp(-near / 0.025)
     light = grain(light, np.random.default_rng([seed, 4]), read=0.006, shot=0.0004)
     light[:, -height // 12 :, : width // 12] -= 0.05  # a matte painter's negative corner
     light[:, height // 20, width // 20] = float("nan")
