@@ -241,13 +241,17 @@ class _Run:
         return self._followed(known, known.curves, self._differing(before, self.keys), differs, set())
 
     def _followed(self, known: Solved, start: Curves, keys: list[Key], differs: Tensor, held: set[str]) -> Solved:
-        """Solve again what goes with these keys and with controls that differ (F, K); `held` ones stay."""
-        names = {key.control for key in keys}
-        names |= {name for name, other in zip(self.rig.controls, differs.any(0).tolist(), strict=True) if other}
-        if not names:
+        """Solve again what goes with these keys and with controls that differ (F, K); `held` ones stay.
+
+        What depends on a control is looked for once, from where the change began: a key or the jaw. Other controls
+        that differ have followed it already in the stage before.
+        """
+        names = {name for name, other in zip(self.rig.controls, differs.any(0).tolist(), strict=True) if other}
+        began = {key.control for key in keys} | (names & set(jaw_controls(self.rig)))
+        if not names and not began:
             return known
         rows = window(start.frames, keys) | differs.any(1)
-        return self._part(start, known, rows, dependants(self.rig, names) - held)
+        return self._part(start, known, rows, (dependants(self.rig, began or names) | names) - held)
 
     def _kept(self, stage: str) -> Solved | None:
         """The stage's last solve, with what a person has changed in its file since; None where it is not whole."""

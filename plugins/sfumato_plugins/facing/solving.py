@@ -73,6 +73,8 @@ class _Solve:
         solver = inputs.solver_of(self.job, self.values, rig, self.say)
         self._ingest(take)
         _absolute(self.job).save(os.path.join(self.folder, "job.json"))
+        if not stages.jaw_controls(rig):
+            self.say(f"face: the rig has no jaw ({', '.join(stages.JAW)}); everything is solved as its regions are")
         wanted = self._wanted()
         made_with = self._made_with(binding)
         stale = [stage for stage in wanted if stage in stages.stale(self.folder, made_with)]
