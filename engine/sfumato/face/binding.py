@@ -64,6 +64,10 @@ def bind(rig: Rig, points: Tensor, names: Sequence[str]) -> Binding:
 
 def jacobian(rig: Rig, binding: Binding, values: Tensor) -> Tensor:
     """d markers / d controls, (..., 3M, K), at controls (..., K)."""
+    own = getattr(rig, "jacobian", None)
+    if own is not None:  # a rig that another program evaluates knows no derivatives, only differences
+        found_there: Tensor = own(binding, values)
+        return found_there
     if isinstance(rig, NativeRig) and rig.linear:
         flat = _linear(rig, binding)
         return flat.expand(*values.shape[:-1], *flat.shape)
