@@ -79,6 +79,14 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     command.add_argument("--full", action="store_true", help="trains to the end, 10,000 pictures each; resumes")
     command.add_argument("--json", action="store_true", help="one JSON document on stdout")
     command.set_defaults(go=_bench_edm, progress="terminal")
+    command = names.add_parser("face", help="facial solvers beside each other where the truth is known")
+    command.add_argument("--data", required=True, metavar="DIR", help="ict_facekit/ livelink_miller/ facegood_solves/")
+    command.add_argument("--full", action="store_true", help="three seeds, every frame; saves rows and resumes")
+    command.add_argument(
+        "--work", default="sfumato-bench-face", metavar="DIR", help="what --full keeps (default: %(default)s)"
+    )
+    command.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    command.set_defaults(go=_bench_face, progress="terminal")
     _add_bench_edit(names.add_parser("edit", help="what edits keep, BDIA beside DDIM inversion"))
     command = names.add_parser("queue", help="what two slots gain, and what the queue costs a task")
     command.add_argument("--tasks", type=int, default=16, metavar="N", help="that sleep half a second (default: 16)")
@@ -202,6 +210,16 @@ def _bench_edm(args: argparse.Namespace, teller: Teller) -> int:
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
     print(json.dumps(document, indent=1) if args.json else edm.as_text(document))
+    return 0
+
+
+def _bench_face(args: argparse.Namespace, teller: Teller) -> int:
+    from sfumato_plugins.benches import face
+
+    document = face.run(
+        args.data, full=args.full, work=args.work, say=lambda line: print(line, file=sys.stderr, flush=True)
+    )
+    print(json.dumps(document, indent=1) if args.json else face.as_text(document))
     return 0
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 EDGE = 0.6  # mm, where Huber's rule turns linear
 SMOOTH = 300.0  # weight of the controls' second differences in a clip, per mm^2
 STEADY, STILL = 3e4, 1.0  # of the drift's second differences, and of the drift
-BEFORE = 2.0  # weight that pulls a control to its value in the frame before
+BEFORE = 20.0  # weight that pulls a control to its value in the frame before
 RIDGE = 0.05
 LEVER = 60.0  # mm: a turn is counted as the millimetres it moves a point so far from the middle
 
