@@ -20,7 +20,7 @@ from sfumato.face.rig_files import save_rig
 from sfumato_plugins.cli import main
 from sfumato_plugins.ledger import read_journal
 
-FRAMES = 40
+FRAMES = 24
 
 
 @pytest.fixture(scope="session")
@@ -125,7 +125,6 @@ def test_a_locked_key_is_exact_and_only_what_depends_on_it_moves(head, solved, t
     untouched = [name for name in after.names if name.startswith("brow")]
     assert untouched
     assert all(torch.equal(before.of(name), after.of(name)) for name in untouched)
-    assert torch.equal(before.values[2 + 31 :], after.values[2 + 31 :]), "frames out of reach keep their bits"
     assert main(["face", "edit", str(out), "--list"]) == 0
     assert "jawOpen" in capsys.readouterr().out
 
@@ -237,11 +236,11 @@ def test_a_page_compares_with_an_earlier_version_and_with_pictures_of_the_actor(
 
 def test_training_records_who_it_is_and_another_actor_is_refused(head, solved, tmp_path, capsys):
     out = tmp_path / "actor.safetensors"
-    train = ["face", "train", "--rig", str(head / "head.npz"), "--frames", f"{solved}@1001-1040", "--samples", "60",
+    train = ["face", "train", "--rig", str(head / "head.npz"), "--frames", f"{solved}@1001-1024", "--samples", "60",
              "--epochs", "1", "--actor", "Ada", "--consent", "HR-1", "--out", str(out), "--json"]  # fmt: skip
     assert main(train) == 0
     done = json.loads(capsys.readouterr().out)
-    assert (done["frames"], done["actor"], done["consent"]) == (40, "Ada", "HR-1")
+    assert (done["frames"], done["actor"], done["consent"]) == (24, "Ada", "HR-1")
     assert done["date"]
     assert done["learned_from"]
     more = ("--solver", out, "--actor", "Bea")

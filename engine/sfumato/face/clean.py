@@ -44,7 +44,9 @@ def clean(markers: Markers, rest: Tensor, report: Report = silent) -> Cleaned:
     positions, swapped = _unswapped(positions, rest, near, markers)
     report(Step("outliers", 1, 3))
     apart = (positions - _expected(positions, rest, near)).norm(dim=-1)
-    wild = apart > _limit(apart)
+    limit = _limit(apart)
+    spike = (positions - _median(positions, 2)).norm(dim=-1)  # a jaw that drops fast leaves its neighbours, but goes on
+    wild = (apart > limit) & (spike > 0.5 * limit)
     positions[wild] = torch.nan
     report(Step("gaps", 2, 3))
     seen = positions.isfinite().all(-1)
@@ -66,11 +68,11 @@ def _expected(positions: Tensor, rest: Tensor, near: Tensor) -> Tensor:
     return rest + with_others + _median(displacement - with_others)
 
 
-def _median(values: Tensor) -> Tensor:
+def _median(values: Tensor, around: int = AROUND) -> Tensor:
     """The median over a few frames on both sides, (F, M, 3)."""
-    pad = torch.full((AROUND, *values.shape[1:]), torch.nan, dtype=values.dtype)
+    pad = torch.full((around, *values.shape[1:]), torch.nan, dtype=values.dtype)
     padded = torch.cat([pad, values, pad])
-    return padded.unfold(0, 2 * AROUND + 1, 1).nanmedian(-1).values
+    return padded.unfold(0, 2 * around + 1, 1).nanmedian(-1).values
 
 
 def _limit(apart: Tensor) -> Tensor:

@@ -70,10 +70,10 @@ class View:
         """The picture (3, H, W); `colours` (V, 3) in 0..1 are each vertex's own, default clay."""
         height, width = self.size
         if colours is None:
-            ink = torch.tensor(CLAY, dtype=torch.float64)
+            ink = torch.tensor(CLAY, dtype=torch.float32)
         else:
-            ink = (colours.double()[self.corners] * self.weights[..., None]).sum(1)
-        canvas = torch.full((height * width, 3), PAPER, dtype=torch.float64)
+            ink = (colours.float()[self.corners] * self.weights[..., None]).sum(1)
+        canvas = torch.full((height * width, 3), PAPER, dtype=torch.float32)
         canvas[self.where] = ((self.light[:, None] * ink).clamp(0, 1)) ** (1 / 1.6)
         return functional.avg_pool2d(canvas.T.reshape(1, 3, height, width), SMOOTH)[0].float()
 
@@ -88,12 +88,12 @@ def view(vertices: Tensor, faces: Tensor, camera: Camera) -> View:
     vertices = vertices.detach().double()
     fine = Camera(camera.centre, camera.scale * SMOOTH, camera.width * SMOOTH, camera.height * SMOOTH,
                   camera.yaw, camera.pitch)  # fmt: skip
-    seen = fine.project(vertices)
+    seen = fine.project(vertices).float()  # a hundredth of a pixel is enough, and twice as fast
     triangle, where, weights = _visible(seen, faces, fine)
     corners = faces[triangle]
-    normals = vertex_normals(vertices, faces) @ _turn(camera.yaw, camera.pitch).double().T
+    normals = (vertex_normals(vertices, faces) @ _turn(camera.yaw, camera.pitch).double().T).float()
     normal = functional.normalize((normals[corners] * weights[..., None]).sum(1), dim=1)
-    depth = torch.full((fine.height * fine.width,), -math.inf, dtype=torch.float64)
+    depth = torch.full((fine.height * fine.width,), -math.inf, dtype=torch.float32)
     depth[where] = (seen[corners, 2] * weights).sum(1)
     nearest = functional.max_pool2d(depth.reshape(1, 1, fine.height, fine.width), SMOOTH)[0, 0].float()
     return View(nearest, (fine.height, fine.width), where, corners, weights, _light(normal))
@@ -113,7 +113,7 @@ def _visible(seen: Tensor, faces: Tensor, camera: Camera) -> tuple[Tensor, Tenso
     a, b, c = (seen[faces[:, corner]] for corner in range(3))
     area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
     corners = torch.stack([a, b, c], dim=1)[..., :2]
-    size = torch.tensor([camera.width, camera.height], dtype=torch.float64)
+    size = torch.tensor([camera.width, camera.height], dtype=torch.float32)
     low = corners.amin(1).floor().clamp(min=0)
     high = torch.minimum(corners.amax(1).ceil(), size)
     span = (high - low).clamp(min=0).long()
@@ -124,7 +124,7 @@ def _visible(seen: Tensor, faces: Tensor, camera: Camera) -> tuple[Tensor, Tenso
     x = low[which, 0].long() + nth % span[which, 0]
     y = low[which, 1].long() + nth // span[which, 0]
     weights = _weights(torch.stack([x, y], dim=1) + 0.5, corners[which], area[which])
-    inside = (weights >= -1e-9).all(1)
+    inside = (weights >= -1e-5).all(1)
     which, x, y, weights = which[inside], x[inside], y[inside], weights[inside]
     depth = (seen[faces[which], 2] * weights).sum(1)
     near = depth.max() - depth if len(depth) else depth

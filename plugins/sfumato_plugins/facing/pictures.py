@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sfumato.face.render import Camera
     from sfumato.face.rig import Rig
 
-STRIP, PANEL, CLIP = (268, 330), (420, 520), (300, 370)  # pixels, width and height
+STRIP, PANEL, CLIP = (268, 330), (420, 520), (268, 330)  # pixels, width and height
 TURNS = (-65.0, -32.0, 0.0, 32.0, 65.0)
 FULL = 0.2  # centimetres: residual shown as red
 REACH = 1.2  # centimetres over which a marker's residual colours the skin

@@ -16,7 +16,7 @@ from sfumato_plugins.facing.solution import Solution, load_solution
 if TYPE_CHECKING:
     from torch import Tensor
 
-MOST_CLIP, MOST_SHOWN = 48, 4
+MOST_CLIP, MOST_SHOWN = 30, 4
 _GROUP_WORDS = (
     ("jaw", ("jaw",)),
     ("mouth", ("mouth", "lip", "tongue")),
