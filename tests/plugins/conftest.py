@@ -246,6 +246,48 @@ def editing(tmp_path, tiny_model):
     return TinyEdit(tmp_path, tiny_model)
 
 
+class TinyFace:
+    """A coarse head of ours, a short take of it and its truth; what was truly done is known."""
+
+    FRAMES = 24
+
+    def __init__(self, folder):
+        from sfumato.face.demo_performance import demo_performance
+        from sfumato.face.demo_rig import demo_rig
+        from sfumato.face.markers import save_markers
+        from sfumato.face.rig_files import save_rig
+
+        self.folder, self.rig = folder, demo_rig(40, 44)
+        self.truth, self.markers, _ = demo_performance(self.rig, 3, self.FRAMES)
+        save_rig(self.rig, folder / "head.npz")
+        save_markers(self.markers, folder / "take.json")
+
+    def __truediv__(self, name):
+        return self.folder / name
+
+    def words(self, out, *more, markers=None, rig=None):
+        """The command line that solves the take, or another one."""
+        files = ["--markers", markers or self / "take.json", "--rig", rig or self / "head.npz", "--out", out]
+        return ["face", "solve", *map(str, files), "--progress", "quiet", *map(str, more)]
+
+
+@pytest.fixture(scope="session")
+def head(tmp_path_factory):
+    """A tiny face in a folder of its own."""
+    pytest.importorskip("torch", reason=WITHOUT_ENGINE)
+    return TinyFace(tmp_path_factory.mktemp("face"))
+
+
+@pytest.fixture(scope="session")
+def solved(head, tmp_path_factory):
+    """A folder of a take that is solved to the end; never changed by a test."""
+    from sfumato_plugins.cli import main
+
+    out = tmp_path_factory.mktemp("solved") / "v001"
+    assert main(head.words(out)) == 0
+    return out
+
+
 @pytest.fixture(scope="session")
 def command_line():
     """command_line("matte", ...) runs sfumato as a process of its own and gives back the finished process."""
