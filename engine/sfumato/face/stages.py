@@ -26,7 +26,9 @@ from sfumato.face.curves import Curves, load_curves, save_curves
 from sfumato.face.edits import Key, dependants, read_edits, window
 from sfumato.face.features import build_graph, graph_features
 from sfumato.face.markers import Markers, load_markers, save_markers
+from sfumato.face.quality import look
 from sfumato.face.rig import Rig
+from sfumato.face.solver_file import SolverFile
 from sfumato.face.stabilise import stabilise
 from sfumato.report import Report, Step, silent
 
@@ -152,7 +154,8 @@ class _Run:
         names = jaw_controls(self.rig)
         mine = [key for key in self.keys if key.control in names]
         if self.solver is not None:
-            curves = self._keyed(self.solver.jaw(self._markers(), self._confidence()).only(names), mine)
+            solver, _ = self._of_the_day()
+            curves = self._keyed(solver.jaw(self._markers(), self._confidence()).only(names), mine)
         else:
             again = self._again("jaw", mine, self._blank().only(()))
             solved = again or self._whole(self._keyed(self._blank(), mine), mine)
@@ -163,7 +166,8 @@ class _Run:
     def _regions(self) -> None:
         jaw = load_curves(self.folder / "jaw.json")
         if self.solver is not None:
-            found = self.solver.regions(self._markers(), self._confidence(), jaw).only(self.rig.controls)
+            solver, _ = self._of_the_day()
+            found = solver.regions(self._markers(), self._confidence(), jaw).only(self.rig.controls)
             curves = self._keyed(_put(found, jaw), self.keys)
         else:
             solved = self._again("regions", self.keys, jaw) or self._given_the(jaw)
@@ -184,18 +188,37 @@ class _Run:
         solved = self._tuned_again(start)
         if solved is None:
             prior = Prior(start.values, self.solver.weight.expand_as(start.values)) if self.solver else None
-            solved = self._whole(start, self.keys, prior)
+            _, day = self._of_the_day()
+            solved = self._whole(start, self.keys, prior, day=day)
         self._tensors("finetune", residual=solved.residual, weight=solved.weight, rigid=solved.rigid,
                       offsets=solved.offsets, start=start.values, values=solved.curves.values)  # fmt: skip
         save_curves(self._locked(solved.curves, self.keys), self.folder / "finetune.json")
 
     # what the stages have in common
 
-    def _whole(self, start: Curves, keys: list[Key], prior: Prior | None = None, free: Tensor | None = None) -> Solved:
+    def _of_the_day(self) -> tuple[Solver, Tensor]:
+        """The solver on the day of this take, and that day's offsets (M, 3); both as they are for the day it knows."""
+        still = torch.zeros(len(self.binding.names), 3, dtype=torch.float64)
+        if not isinstance(self.solver, SolverFile):
+            return self.solver, still  # type: ignore[return-value]
+        found = look(self.solver, self._markers(), self._confidence(), self.rig, self.binding)
+        return found.on(self.solver, self.binding), found.offsets
+
+    def _whole(
+        self,
+        start: Curves,
+        keys: list[Key],
+        prior: Prior | None = None,
+        free: Tensor | None = None,
+        day: Tensor | None = None,
+    ) -> Solved:
         prior = self._soft(start, keys, prior)
-        start = self._locked(start, keys)
-        return solve_clip(self._markers(), self.rig, self.binding, self.settings, self.report, start, prior,
-                          self._confidence(), free)  # fmt: skip
+        start, markers = self._locked(start, keys), self._markers()
+        if day is not None:
+            markers = replace(markers, positions=markers.positions - day)
+        found = solve_clip(markers, self.rig, self.binding, self.settings, self.report, start, prior,
+                           self._confidence(), free)  # fmt: skip
+        return found if day is None else replace(found, offsets=found.offsets + day)
 
     def _part(self, start: Curves, known: Solved, rows: Tensor, controls: frozenset[str]) -> Solved:
         """Solve again what changed, on these samples and controls; everything else keeps its bits."""

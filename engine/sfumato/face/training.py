@@ -33,7 +33,7 @@ TOGETHER = {"nose": "cheek", "tongue": "mouth"}  # regions with too little of th
 REACHED = 0.1  # of a control's largest movement: a marker that it moves so far belongs to its region
 BLUR = 0.03  # noise on the jaw that the regions are given
 HELD = 0.15  # of the approved frames, in one block, to measure errors on
-BELIEF = 0.25  # of the inverse variance: errors of neighbouring frames are alike, so they tell less than they seem to
+BELIEF = 0.03  # of the inverse variance: errors of neighbouring frames are alike and lean to the usual face
 LEAST = 0.01  # no control's error is taken to be smaller
 
 
