@@ -96,6 +96,18 @@ def test_gaps_are_filled_and_trusted_little():
     assert found.confidence[:, 9].min() == 1.0
 
 
+def test_swapped_labels_are_put_right_and_a_wild_sample_goes():
+    markers, _ = performance()
+    wrong = markers.positions.clone()
+    wrong[20:26, [10, 11]] = wrong[20:26, [11, 10]]
+    wrong[60, 5] += 2.0
+    found = clean(dataclasses.replace(markers, positions=wrong), REST)
+    assert {frame for frame, _, _ in found.swapped} >= {1020.0 + i for i in range(1, 7)}
+    assert (found.markers.positions[20:26] - markers.positions[20:26]).norm(dim=-1).max() < 0.3
+    assert bool(found.wild[60, 5])
+    assert (found.markers.positions[60, 5] - markers.positions[60, 5]).norm() < 0.3
+
+
 def test_a_clip_is_solved_to_the_noise_and_its_drift_is_found():
     markers, truth = performance()
     time = torch.arange(120, dtype=torch.float64) / 60

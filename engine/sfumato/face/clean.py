@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from sfumato.face.labels import put_back
 from sfumato.face.markers import Markers
 from sfumato.report import Report, Step, silent
 
@@ -41,7 +42,8 @@ def clean(markers: Markers, rest: Tensor, report: Report = silent) -> Cleaned:
     near = torch.cdist(rest, rest).fill_diagonal_(torch.inf).topk(min(NEIGHBOURS, len(rest) - 1), largest=False).indices
     positions = markers.positions.clone()
     report(Step("labels", 0, 3))
-    positions, swapped = _unswapped(positions, rest, near, markers)
+    positions, rows = put_back(positions, rest)
+    swapped = tuple((markers.frames[f], markers.names[a], markers.names[b]) for f, a, b in rows.tolist())
     report(Step("outliers", 1, 3))
     apart = (positions - _expected(positions, rest, near)).norm(dim=-1)
     limit = _limit(apart)
@@ -78,29 +80,6 @@ def _median(values: Tensor, around: int = AROUND) -> Tensor:
 def _limit(apart: Tensor) -> Tensor:
     """(1, M): beyond it a sample is wild."""
     return (TIMES * apart.nanmedian(0, keepdim=True).values).nan_to_num(0.0).clamp(min=WILD)
-
-
-def _unswapped(
-    positions: Tensor, rest: Tensor, near: Tensor, markers: Markers
-) -> tuple[Tensor, tuple[tuple[float, str, str], ...]]:
-    """Put two labels right where each has the other's place."""
-    expected = _expected(positions, rest, near)
-    apart = (positions - expected).norm(dim=-1)
-    odd = apart > _limit(apart)
-    found = positions.clone()
-    swapped = []
-    for frame in torch.nonzero(odd.sum(1) >= 2)[:, 0].tolist():
-        here = torch.nonzero(odd[frame])[:, 0].tolist()
-        while len(here) > 1:
-            a = here.pop()
-            other = [(float((positions[frame, a] - expected[frame, b]).norm()), b) for b in here]
-            gap, b = min(other)
-            back = float((positions[frame, b] - expected[frame, a]).norm())
-            if gap + back < 0.4 * float(apart[frame, a] + apart[frame, b]):
-                found[frame, a], found[frame, b] = positions[frame, b], positions[frame, a]
-                swapped.append((markers.frames[frame], markers.names[a], markers.names[b]))
-                here.remove(b)
-    return found, tuple(swapped)
 
 
 def _filled(positions: Tensor, rest: Tensor, near: Tensor) -> Tensor:

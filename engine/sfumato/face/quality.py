@@ -27,8 +27,8 @@ DATA = 0.5  # confidence from which a sample is data, not a guess
 class Quality:
     """bias: RMS over markers of what the solver's curves leave at each all through the take, cm.
 
-    scatter: What they leave besides, RMS over samples, cm. offsets: (M, 3) cm of the binding's markers; believed only as
-    long as they make the scatter less, else 0. another_day: They are not 0.
+    scatter: What they leave besides, RMS over samples, cm. offsets: (M, 3) cm of the binding's markers; believed only
+    as long as they make the scatter less, else 0. another_day: They are not 0.
     """
 
     bias: float
