@@ -107,7 +107,7 @@ class NativeRig:
         stacked = torch.cat([self.deltas[:, vertices], torch.stack(extra)]) if extra else self.deltas[:, vertices]
         return self.neutral[vertices], stacked.reshape(len(stacked), -1)
 
-    def _basis(self, values: Tensor) -> Tensor:
+    def amounts(self, values: Tensor) -> Tensor:
         """(..., B): how much of every shape, in-between and combination there is."""
         columns = list(values.unbind(-1))
         extra = []
@@ -124,11 +124,11 @@ class NativeRig:
     def mesh(self, values: Tensor, vertices: Tensor | None = None) -> Tensor:
         """Controls (..., K) to positions (..., V or len(vertices), 3), centimetres; differentiable."""
         neutral, shapes = self._every if vertices is None else self._shapes(vertices)
-        moved = neutral + (self._basis(values.double()) @ shapes).reshape(*values.shape[:-1], *neutral.shape)
+        moved = neutral + (self.amounts(values.double()) @ shapes).reshape(*values.shape[:-1], *neutral.shape)
         if self.jaw is None:
             return moved
         share = self.jaw.weights if vertices is None else self.jaw.weights[vertices]
-        _, turn, slide = self._turned(values.double())
+        _, turn, slide = self.jaw_motion(values.double())
         from_pivot = moved - self.jaw.pivot
         turned = from_pivot @ turn.transpose(-1, -2) + slide[..., None, :]
         return moved + share[:, None] * (turned - from_pivot)
@@ -142,8 +142,8 @@ class NativeRig:
         if self.jaw is None:
             return moves
         share = self.jaw.weights[vertices][:, None]
-        angle, turn, _ = self._turned(values)
-        placed = neutral + (self._basis(values) @ shapes).reshape(*values.shape[:-1], *neutral.shape) - self.jaw.pivot
+        angle, turn, _ = self.jaw_motion(values)
+        placed = neutral + (self.amounts(values) @ shapes).reshape(*values.shape[:-1], *neutral.shape) - self.jaw.pivot
         turned = placed @ turn.transpose(-1, -2)
         found = moves + share * (moves @ turn.transpose(-1, -2)[..., None, :, :] - moves)
         for name, about in self.jaw.turns:  # d(R p) = (left Jacobian of the angle, times its change) x (R p)
@@ -181,7 +181,7 @@ class NativeRig:
                 found[..., row, column] = product * (values[..., row] >= 0)
         return found
 
-    def _turned(self, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def jaw_motion(self, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The jaw's turn as a vector (..., 3) and a rotation (..., 3, 3), and its shift (..., 3)."""
         assert self.jaw is not None
         angle = torch.zeros(*values.shape[:-1], 3, dtype=torch.float64)

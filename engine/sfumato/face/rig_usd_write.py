@@ -140,7 +140,7 @@ def _animation(stage: Any, rig: NativeRig, curves: Curves) -> None:
     usd.UsdSkel.BindingAPI.Apply(skeleton).CreateAnimationSourceRel().SetTargets([animation.GetPath()])
     if rig.jaw is None:
         return
-    turn, slide = rig._jaw(curves.values)
+    _, turn, slide = rig.jaw_motion(curves.values)
     animation.CreateJointsAttr([JOINTS[1]])
     animation.CreateScalesAttr([usd.Gf.Vec3h(1.0)])
     rotations, translations = animation.CreateRotationsAttr(), animation.CreateTranslationsAttr()

@@ -132,7 +132,7 @@ def _paired(rig: Rig, alone: NativeRig, report: Report) -> tuple[NativeRig, int]
 
 def _corrected(rig: NativeRig, drawn: Tensor, meshes: Tensor) -> NativeRig:
     """All shapes moved a little, so that drawn poses come out better: ridge regression on what is left."""
-    basis = rig._basis(drawn)
+    basis = rig.amounts(drawn)
     left = meshes - torch.cat([rig.mesh(part) for part in torch.split(drawn, BATCH)])
     normal = (
         basis.T @ basis + RIDGE * len(drawn) * torch.eye(basis.shape[1], dtype=torch.float64) * basis.square().mean()
