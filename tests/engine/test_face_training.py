@@ -13,9 +13,10 @@ from sfumato.face.curves import Curves
 from sfumato.face.live import Live
 from sfumato.face.markers import Markers
 from sfumato.face.range_of_motion import poses
+from sfumato.face.regions import regions
 from sfumato.face.rig import NativeRig
 from sfumato.face.solver_file import load_solver
-from sfumato.face.training import TrainSettings, regions, train_solver
+from sfumato.face.training import TrainSettings, train_solver
 
 CONTROLS = ("jawOpen", "jawLeft", "mouthSmile_L", "mouthSmile_R", "browDown_L", "browDown_R", "noseSneer")
 SETTINGS = TrainSettings(samples=1500, repeats=4, epochs=12, actor="Mia", consent="HR-12")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -18,19 +17,16 @@ from torch import Tensor
 
 from sfumato.errors import RequestError
 from sfumato.face.binding import Binding
-from sfumato.face.control_names import find
 from sfumato.face.curves import Curves
 from sfumato.face.features import Graph, build_graph, semantic_pairs
 from sfumato.face.markers import Markers
 from sfumato.face.networks import fit
 from sfumato.face.range_of_motion import poses, shown, tracked
+from sfumato.face.regions import edges_of, moved_by, regions
 from sfumato.face.rig import Rig
 from sfumato.face.solver_file import Part, SolverFile
 from sfumato.report import Report, Step, silent
 
-JAW = ("jawOpen", "jawForward", "jawLeft", "jawRight")
-TOGETHER = {"nose": "cheek", "tongue": "mouth"}  # regions with too little of their own
-REACHED = 0.1  # of a control's largest movement: a marker that it moves so far belongs to its region
 BLUR = 0.03  # noise on the jaw that the regions are given
 HELD = 0.15  # of the approved frames, in one block, to measure errors on
 BELIEF = 0.03  # of the inverse variance: errors of neighbouring frames are alike and lean to the usual face
@@ -132,14 +128,7 @@ def _offsets(rig: Rig, binding: Binding, seen: Tensor, known: Tensor) -> Tensor:
 
 
 def _graph(rig: Rig, binding: Binding, rest: Tensor) -> Graph:
-    return build_graph(rest, pairs=semantic_pairs(rest, _moved(rig, binding)))
-
-
-def _moved(rig: Rig, binding: Binding) -> dict[str, Tensor]:
-    """How each control at its limit moves the markers, (M, 3)."""
-    rest = binding.at(rig, torch.zeros(len(rig.controls), dtype=torch.float64))
-    every = binding.at(rig, torch.diag(rig.upper.double())) - rest
-    return dict(zip(rig.controls, every, strict=True))
+    return build_graph(rest, pairs=semantic_pairs(rest, moved_by(rig, binding)))
 
 
 def _samples(
@@ -178,14 +167,14 @@ def _fitted(
     groups = regions(rig)
     jaw = groups.pop("jaw", ())
     column = {name: i for i, name in enumerate(rig.controls)}
-    moved = _moved(rig, binding)
+    moved = moved_by(rig, binding)
     first: Part | None = None
     parts: list[Part] = []
     given = values[:, [column[name] for name in jaw]] if jaw else None
     todo = ([("jaw", jaw)] if jaw else []) + list(groups.items())
     for number, (name, controls) in enumerate(todo):
         report(Step(name, number, len(todo)))
-        edges = torch.arange(len(solver.graph.edges)) if name == "jaw" else _edges(solver.graph, controls, moved)
+        edges = torch.arange(len(solver.graph.edges)) if name == "jaw" else edges_of(solver.graph, controls, moved)
         target = values[:, [column[control] for control in controls]]
         known = None if name == "jaw" else given
         net = fit(features[:, edges].flatten(1), target, known, BLUR, counts, s.epochs, s.seed + number)
@@ -193,28 +182,6 @@ def _fitted(
         first, parts = (part, parts) if name == "jaw" else (first, [*parts, part])
     report(Step("networks", len(todo), len(todo)))
     return replace(solver, first=first, parts=tuple(parts))
-
-
-def regions(rig: Rig) -> dict[str, tuple[str, ...]]:
-    """Controls by region: the jaw's, and the first word of the others' names; "browDown_L" is of the brow."""
-    jaw = {rig.controls[i] for i in find(rig.controls, *JAW)}
-    found: dict[str, tuple[str, ...]] = {}
-    for name in rig.controls:
-        word = re.match(r"[a-z]+|[A-Z][a-z]*|\w", name.rpartition(":")[2])
-        region = "jaw" if name in jaw else (word[0].lower() if word else "face")
-        region = TOGETHER.get(region, region) if region != "jaw" or name in jaw else "mouth"
-        found[region] = (*found.get(region, ()), name)
-    return found
-
-
-def _edges(graph: Graph, controls: tuple[str, ...], moved: dict[str, Tensor]) -> Tensor:
-    """Edges that one of the controls changes; all of them where none does."""
-    touched = torch.zeros(len(graph.rest), dtype=torch.bool)
-    for name in controls:
-        size = moved[name].norm(dim=-1)
-        touched |= size > max(REACHED * float(size.max()), 0.01)
-    chosen = torch.nonzero(touched[graph.edges].any(1))[:, 0]
-    return chosen if len(chosen) else torch.arange(len(graph.edges))
 
 
 def _errors(
