@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sfumato_plugins.facing.folder import fix
 from sfumato_plugins.job import Job
-from sfumato_plugins.report import Teller
+from sfumato_plugins.report import Progress, Teller
 
 if TYPE_CHECKING:
     from sfumato.face.curves import Curves
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def demo_face(out: str, *, quick: bool, seed: int, teller: Teller) -> dict[str, Any]:
-    """Make, solve to the jaw, fix a key, solve the rest, show. Running it again computes nothing that is there.
+    """Make, train, solve to the jaw, fix a key, solve the rest, show. Running it again computes nothing that is there.
 
     Args:
         out: Folder; made if need be.
-        quick: A shorter take and a coarser head, for a first look.
+        quick: A shorter take and a coarser head, and no training: the whole clip solved classically.
 
     Returns:
         page and curves (paths); errors against the truth; fixed: the key that was fixed, before and after; seconds.
@@ -30,6 +30,8 @@ def demo_face(out: str, *, quick: bool, seed: int, teller: Teller) -> dict[str, 
     out = os.path.abspath(out)
     teller.say(f"demo: making a head, a performance and its markers in {out}")
     rig, truth, files = _made(out, quick, seed)
+    if not quick:
+        files["solver"] = _trained(out, files, seed, teller)
     solve, page = os.path.join(out, "solve"), os.path.join(out, "page.html")
     job = Job(
         tool="face",
@@ -80,6 +82,39 @@ def _made(out: str, quick: bool, seed: int) -> tuple[NativeRig, Curves, dict[str
         save_curves(truth, os.path.join(out, "truth.json"))
         save_markers(markers, files["markers"])
     return rig, truth, files
+
+
+def _trained(out: str, files: dict[str, str], seed: int, teller: Teller) -> str:
+    """A solver that has learned this head from another take of it, solved classically and approved."""
+    from sfumato.face.demo_performance import demo_performance
+    from sfumato.face.markers import save_markers
+    from sfumato.face.rig_files import load_rig
+    from sfumato_plugins.facing.training import train
+    from sfumato_plugins.run import run
+
+    solver, take = os.path.join(out, "solver.safetensors"), os.path.join(out, "approved.json")
+    if os.path.isfile(solver):
+        return solver
+    teller.say("demo: another take of the same head, solved and approved, for a solver to learn from")
+    _, markers, _ = demo_performance(load_rig(files["rig"]), seed + 1, 240, start=5001.0)
+    save_markers(markers, take)
+    approved = os.path.join(out, "approved")
+    outputs = {"solve": os.path.join(approved, "solve.json")}
+    run(Job("face", (1,), {**files, "markers": take}, outputs, {"actor": "demo"}, base=out), teller=teller)
+    train(
+        files["rig"],
+        [approved],
+        solver,
+        actor="demo",
+        consent="none needed: made by formulas",
+        other_actor=False,
+        samples=2000,
+        epochs=15,
+        seed=seed,
+        report=Progress(teller, 1).step,
+        say=teller.say,
+    )
+    return solver
 
 
 def _worst_key(curves: str, truth: Curves) -> dict[str, Any]:

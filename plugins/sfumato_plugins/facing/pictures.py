@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 STRIP, PANEL, CLIP = (268, 330), (420, 520), (268, 330)  # pixels, width and height
 TURNS = (-65.0, -32.0, 0.0, 32.0, 65.0)
 FULL = 0.2  # centimetres: residual shown as red
+ROUND = 1.35  # how much more than the markers is in the picture
 REACH = 1.2  # centimetres over which a marker's residual colours the skin
 
 
 @dataclass
 class Stage:
-    """A rig before the camera; frames are drawn one at a time."""
+    """A rig before the camera; frames are drawn one at a time. markers: (M, 3) on the neutral face."""
 
     rig: Rig
+    markers: Tensor
 
     @cached_property
     def _drawn(self) -> Tensor:
@@ -39,13 +41,11 @@ class Stage:
         return faces[inside[faces].all(1)]
 
     def camera(self, size: tuple[int, int], yaw: float = 0.0) -> Camera:
-        """A camera that has the neutral face in the picture; the same one for every frame."""
-        from torch import unique
-
+        """A camera on the part of the head that has markers; the same one for every frame."""
         from sfumato.face.render import camera_on
 
-        used = self.rig.neutral[unique(self._drawn)]
-        return camera_on(used, *size, yaw=yaw, pitch=4.0)
+        middle = (self.markers.amin(0) + self.markers.amax(0)) / 2
+        return camera_on(middle + ROUND * (self.markers - middle), *size, yaw=yaw, pitch=4.0)
 
     def face(self, values: Tensor, size: tuple[int, int] = PANEL) -> Tensor:
         """The solved face from the front, (3, H, W)."""

@@ -70,7 +70,7 @@ class _Layout:
         report: Callable[[Any], None],
     ) -> None:
         self.solution, self.reference, self.before, self.report = solution, reference, before, report
-        self.stage = Stage(solution.rig)
+        self.stage = Stage(solution.rig, solution.resting)
 
     def review(self) -> Review:
         rows = self.solution.rows()

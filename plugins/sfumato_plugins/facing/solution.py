@@ -129,6 +129,11 @@ class Solution:
 
         return without_drift(positions, rigid)
 
+    @property
+    def resting(self) -> Tensor:
+        """Where the markers sit on the neutral face, (M, 3)."""
+        return self.binding.at(self.rig, self.values[0] * 0)
+
     def bound(self, at: int) -> Tensor:
         """Where the rig puts each marker at a sample, the day's offsets included, (M, 3)."""
         return self._bound[at]
