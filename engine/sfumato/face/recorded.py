@@ -113,8 +113,9 @@ def unit_to_use(path: Path, found: Recorded, units: str | None, check: bool) -> 
     wide = across * CENTIMETRES[used]
     if check and across and likely and not FACE[0] <= wide <= FACE[1]:
         who = "as asked" if units else "as the file says"
+        plain = f"{wide:.0f}" if wide >= 100 else f"{wide:.3g}"
         raise RequestError(
-            f"{path.name}: read in {used} {who}, the markers are {wide:{'.0f' if wide >= 100 else '.3g'}} cm across, which is no face",
+            f"{path.name}: read in {used} {who}, the markers are {plain} cm across, which is no face",
             f"--units {likely} makes it {across * CENTIMETRES[likely]:.1f} cm; keep only the "
             "face markers of a whole body's take",
         )
