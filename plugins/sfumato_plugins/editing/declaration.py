@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 MODEL_WEIGHTS = "those of the model, named with SHA-256 and licence in every result"
 
-WALK = (  # what decides the way up to noise, for edit and invert alike
+UP = (  # what decides the way up to noise, for edit and invert alike
     ModelFolder("model", "Model", "a diffusers folder, its name among the site's models, or embedded", "embedded",
                 changes_result=False),  # what is in it does: see `needs`
     Whole("steps", "Steps", "between picture and noise", 50, low=4, high=1000),
@@ -22,6 +22,8 @@ WALK = (  # what decides the way up to noise, for edit and invert alike
              low=0.01, options=("auto", "optimal")),
     Number("invert_guidance", "Inversion guidance", "weight of the source prompt on the way up: 1 keeps most", 1.0,
            "Walk", low=1, high=20),
+)  # fmt: skip
+SHOWN = (  # the rest of it
     Number("strength", "Strength", "how far up the walk goes: less keeps more, 0 changes nothing", 0.8),
     Number("exposure", "Exposure", "the model is shown the plate so much brighter", 0.0, "Plate", low=-32, high=32,
            unit="stops"),

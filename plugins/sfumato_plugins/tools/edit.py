@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Callable
 from sfumato_plugins.editing.declaration import (
     MACHINE,
     MODEL_WEIGHTS,
-    WALK,
+    SHOWN,
+    UP,
     chunks,
     ending_problems,
     files_of,
@@ -95,10 +96,11 @@ EDIT = Tool(
     parameters=(
         prompt("source", "what the plate shows, in a few words: a red ball on grass"),
         prompt("target", "the same words with what should be there instead: a blue ball on grass"),
-        *WALK,
+        *UP,
         Number(
             "guidance", "Guidance", "weight of the target prompt; above 5 edits get coarse", 3.0, "Walk", low=1, high=20
         ),
+        *SHOWN,
         Number(
             "keep_detail",
             "Keep detail",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Callable
 from sfumato_plugins.editing.declaration import (
     MACHINE,
     MODEL_WEIGHTS,
-    WALK,
+    SHOWN,
+    UP,
     chunks,
     ending_problems,
     files_of,
@@ -56,7 +57,8 @@ INVERT = Tool(
     ),
     parameters=(
         prompt("source", "what the plate shows, in a few words: a red ball on grass"),
-        *WALK,
+        *UP,
+        *SHOWN,
         Switch("states", "Keep states", "so that machines whose answers differ can use it; larger", False, "Output"),
         *MACHINE,
     ),
