@@ -118,6 +118,7 @@ class _Run:
         self.folder, self.rig, self.binding, self.solver = folder, rig, binding, solver
         self.settings, self.report, self.made_with = settings, report, made_with
         self.keys = [key for key in read_edits(folder) if key.control in rig.controls]
+        self._clean_take: Markers | None = None  # read once a stage
 
     def go(self, stage: str) -> None:
         made_from = _from(self.folder, stage, self.made_with)
@@ -331,7 +332,9 @@ class _Run:
         return Curves(self.rig.controls, markers.frames, values, markers.timeline_fps)
 
     def _markers(self) -> Markers:
-        return load_markers(self.folder / "clean.json").only(self.binding.names, unseen=True)
+        if self._clean_take is None:
+            self._clean_take = load_markers(self.folder / "clean.json").only(self.binding.names, unseen=True)
+        return self._clean_take
 
     def _confidence(self) -> Tensor:
         sure = load_file(self.folder / "clean.safetensors")["confidence"]
