@@ -29,6 +29,7 @@ def load_binding(path: str, of: str | None = None) -> Binding:
         JobError: not there (exit 3), not such a file, or made from something other than `of` (exit 2).
     """
     import torch
+
     from sfumato.face.binding import Binding
 
     found: Any = read_json(path)

@@ -32,10 +32,9 @@ def retarget_folder(
         JobError: nothing is solved there, or it would be overwritten (exit 2 or 3).
         sfumato.errors.SfumatoError: a rig or the map cannot be read, or the two rigs share no control.
     """
-    from sfumato.face.rig_files import load_rig
-
     from sfumato.face.curves import load_curves, save_curves
     from sfumato.face.retarget import load_gains, retarget
+    from sfumato.face.rig_files import load_rig
     from sfumato.report import Step
     from sfumato_plugins.facing.inputs import rig_of
 
