@@ -1,16 +1,16 @@
 """A whole clip at once: controls, rigid drift and marker offsets that explain the markers best, robustly and smoothly.
 
-    minimise  sum_fm c_fm huber(|R_f (p_m(w_f) + o_m) + t_f - x_fm| / s)
-            + smooth sum |w''|^2 + steady sum |r''|^2 + still sum |r|^2 + ridge sum |o|^2 / s^2
+    minimise  sum_fm c_fm rho(|R_f (p_m(w_f) + o_m) + t_f - x_fm| / s)
+            + sum_f w''_f' A_f w''_f + steady sum |r''|^2 + still sum |r|^2 + ridge sum |o|^2 / s^2
             + sum g_fk (w - w0)^2
     within    lower <= w <= upper,  w = key where an artist has locked one.
 
-Reweighted Gauss-Newton; every step is one banded system over all frames (Newton's step projected onto the box).
+Reweighted Gauss-Newton; every step is one banded system over all frames (Newton's step projected onto the box). How
+controls accelerate, A, is learned from the clip itself: see `sfumato.face.motion`.
 """
 
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from scipy.linalg import solveh_banded
 from torch import Tensor
@@ -19,30 +19,38 @@ from sfumato.errors import InputError
 from sfumato.face.binding import Binding, jacobian
 from sfumato.face.curves import Curves
 from sfumato.face.markers import Markers
+from sfumato.face.motion import Motion, along_time, laid_in_bands, pulled
 from sfumato.face.rig import NativeRig, Rig, rotation
 from sfumato.report import Report, Step, silent
+
+LEVER = 6.0  # cm from the head's middle, at which a turn is as much as a shift
 
 
 @dataclass(frozen=True)
 class ClipSettings:
-    """noise: Of a marker, an axis, centimetres. robust: residuals beyond so many times that count linearly.
+    """noise: Of a marker, an axis, centimetres. robust: Residuals beyond so many times that count linearly; beyond
+    `wild` times they hardly count.
 
-    smooth: Weight of the controls' second differences. steady, still: of the drift's, and of the drift itself.
+    smooth, calm: Of the controls' second differences, see `Motion`. steady, still: weight of the drift's, and of the
+    drift itself, in cm^-2 (of turns, at LEVER cm from the middle); those of differences for 60 samples a second.
     offsets: Expected size of a marker's offset, cm; 0: none are looked for. rigid: Look for drift.
     rest: Weight that pulls controls to 0 where the markers do not say anything. rounds: Steps of Gauss-Newton, at most;
-    settled: no control moves further than that in the last one.
+    settled: no control moves further than that in the last one. learn: Learn how controls accelerate together.
     """
 
     noise: float = 0.03
-    robust: float = 2.0
-    smooth: float = 9000.0
-    steady: float = 3e5
-    still: float = 30.0
-    offsets: float = 0.05
+    robust: float = 5.0
+    wild: float = 6.7
+    smooth: float = 11_000.0
+    calm: float = 0.006
+    steady: float = 3e8
+    still: float = 1100.0
+    offsets: float = 0.0
     rigid: bool = True
-    rest: float = 1.0
-    rounds: int = 12
+    rest: float = 0.5
+    rounds: int = 18
     settled: float = 1e-4
+    learn: bool = True
 
 
 @dataclass(frozen=True)
@@ -129,14 +137,17 @@ class _Clip:
         if known is not None:
             self.rigid, self.offsets = known[0].clone(), known[1].clone()
             self.settings = replace(settings, rigid=False, offsets=0.0)
+        self.motion = Motion(settings.smooth, settings.calm, self.markers.fps, settings.learn and known is None)
+        self.round = 0
 
     def solve(self, report: Report) -> Solved:
         before = torch.full_like(self.values, torch.inf)
-        for step in range(self.settings.rounds):
-            report(Step("whole clip", step, self.settings.rounds))
+        for done in range(self.settings.rounds):
+            self.round = done
+            report(Step("whole clip", done, self.settings.rounds))
             self._step()
-            moved = float((self.values - before).abs().max()) if step else 1.0
-            if moved < self.settings.settled:
+            moved = float((self.values - before).abs().max()) if done else 1.0
+            if moved < self.settings.settled and self.motion.learned(done):
                 break
             before = self.values.clone()
         report(Step("whole clip", 1, 1))
@@ -154,8 +165,11 @@ class _Clip:
         return (self.observed - put).nan_to_num(0.0), places
 
     def _weights(self, size: Tensor) -> Tensor:
-        edge = self.settings.robust * self.settings.noise
-        return self.sure * (edge / size.clamp(min=1e-12)).clamp(max=1.0)
+        s, size = self.settings, size.clamp(min=1e-12)
+        weight = self.sure * (s.robust * s.noise / size).clamp(max=1.0)
+        if self.round < 3 or not s.wild:  # far from the answer nothing is wild
+            return weight
+        return weight * (s.wild * s.noise / size).clamp(max=1.0).square()
 
     def _step(self) -> None:
         """One step of Gauss-Newton in controls and drift, then the offsets that go with it."""
@@ -202,70 +216,35 @@ class _Clip:
         s, count = self.settings, len(self.rig.controls)
         frames, width = pull.shape
         now = torch.cat([self.values, self.rigid], 1)
-        along = torch.tensor([s.smooth] * count + [s.steady] * 6, dtype=torch.float64)
-        pinned = torch.tensor([s.rest] * count + [s.still / 0.01**2 * 1e-2] * 6, dtype=torch.float64)
+        unit = torch.tensor([LEVER**2] * 3 + [1.0] * 3, dtype=torch.float64)
+        pinned = torch.cat([torch.full((count,), s.rest, dtype=torch.float64), s.still * unit])
+        along = torch.zeros(max(frames - 2, 0), width, width, dtype=torch.float64)
+        along[:, :count, :count] = self.motion.weight(self.values, self.round)
+        along[:, count:, count:] = torch.diag(s.steady * (self.markers.fps / 60) ** 4 * unit)
         diagonal = pinned.expand(frames, width).clone()
-        pull = pull - pinned * now
+        pull = pull - pinned * now - pulled(along, now)
         if self.prior is not None:
             diagonal[:, :count] += self.prior.weight
             pull[:, :count] += self.prior.weight * (self.prior.values - self.values)
-        pull = pull - along * _pulled(now)
         fixed = torch.zeros(frames, width, dtype=torch.bool)
         fixed[:, :count] = self.held
         if not s.rigid:
             fixed[:, count:] = True
         low, high = self.values <= self.rig.lower, self.values >= self.rig.upper
         fixed[:, :count] |= (low & (pull[:, :count] < 0)) | (high & (pull[:, :count] > 0))
-        return _solve(blocks, diagonal, along, pull, fixed)
+        return _solve(blocks + torch.diag_embed(diagonal), along, pull, fixed)
 
 
-def _pulled(values: Tensor) -> Tensor:
-    """D'D v of the second differences D over time, (F, N)."""
-    found = torch.zeros_like(values)
-    if len(values) > 2:
-        second = values[2:] - 2 * values[1:-1] + values[:-2]
-        found[2:] += second
-        found[1:-1] -= 2 * second
-        found[:-2] += second
-    return found
-
-
-def _seconds(frames: int, apart: int) -> Tensor:
-    """The diagonal of D'D that is `apart` from its middle, (F - apart,)."""
-    marks = torch.zeros(frames, dtype=torch.float64)
-    if frames < 3:
-        return marks[apart:]
-    inner = torch.ones(frames - 2, dtype=torch.float64)
-    if apart == 0:
-        marks[:-2] += inner
-        marks[1:-1] += 4 * inner
-        marks[2:] += inner
-        return marks
-    if apart == 1:
-        marks[1:-1] += -2 * inner
-        marks[2:] += -2 * inner
-        return marks[1:]
-    return inner
-
-
-def _solve(blocks: Tensor, diagonal: Tensor, along: Tensor, pull: Tensor, fixed: Tensor) -> Tensor:
+def _solve(blocks: Tensor, along: Tensor, pull: Tensor, fixed: Tensor) -> Tensor:
     """A block-pentadiagonal system, (F, N, N) on its diagonal; `fixed` variables (F, N) do not move."""
-    frames, width = pull.shape
     loose = (~fixed).double()
-    blocks = blocks * loose[:, :, None] * loose[:, None]
-    own = diagonal + _seconds(frames, 0)[:, None] * along
-    blocks = blocks + torch.diag_embed(torch.where(fixed, torch.ones_like(own), own))
-    band = np.zeros((2 * width + 1, frames * width))
-    dense = blocks.numpy()
-    for column in range(width):  # lower form: band[i - j, j] = a[i, j]
-        for row in range(column, width):
-            band[row - column, column::width] = dense[:, row, column]
-    for apart in (1, 2):
-        if frames > apart:
-            beside = _seconds(frames, apart)[:, None] * along * loose[apart:] * loose[:-apart]
-            band[apart * width, : (frames - apart) * width] = beside.reshape(-1).numpy()
+    own, first, second = along_time(along, len(pull))
+    own = (own + blocks) * loose[:, :, None] * loose[:, None] + torch.diag_embed(fixed.double())
+    first = first * loose[1:, :, None] * loose[:-1, None]
+    second = second * loose[2:, :, None] * loose[:-2, None]
+    band = laid_in_bands(own, first, second)
     found = solveh_banded(band, (pull * loose).reshape(-1).numpy(), lower=True, check_finite=False)
-    return torch.from_numpy(found).reshape(frames, width)
+    return torch.from_numpy(found).reshape(pull.shape)
 
 
 def without_drift(positions: Tensor, rigid: Tensor) -> Tensor:

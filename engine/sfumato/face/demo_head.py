@@ -56,7 +56,8 @@ def make_head(rows: int = 78, columns: int = 84) -> Head:
     split_rows = [int((up - level).abs().argmin()) for level in (MOUTH, EYE[1])]
     points, above = flat.reshape(-1, 3), (torch.full((rows * columns,), 1.0, dtype=torch.float64))
     above[(flat[..., 1] < _line(flat)).reshape(-1)] = 0.0
-    lower, extra = grid.clone(), []
+    lower = grid.clone()
+    extra: list[Tensor] = []
     for row, half, middles in ((split_rows[0], MOUTH_AT, (0.0,)), (split_rows[1], EYES_AT, (EYE[0], -EYE[0]))):
         for middle in middles:
             inside = torch.nonzero(((flat[row, :, 0] - middle).abs() < half) & (flat[row, :, 2] > 0))[:, 0]

@@ -76,4 +76,5 @@ def jitter(values: Tensor) -> float:
 
 
 def _gap(mesh: Tensor, lips: Tensor) -> Tensor:
-    return (mesh[:, lips[:, 0]] - mesh[:, lips[:, 1]]).norm(dim=-1).mean()
+    gaps: Tensor = (mesh[:, lips[:, 0]] - mesh[:, lips[:, 1]]).norm(dim=-1).mean()
+    return gaps

@@ -69,7 +69,8 @@ def mobility(rig: Rig, binding: Binding) -> Tensor:
     count = len(rig.controls)
     one = torch.cat([torch.diag(rig.upper), torch.diag(rig.lower)]).double()
     rest = binding.at(rig, torch.zeros(count, dtype=torch.float64))
-    return (binding.at(rig, one) - rest).norm(dim=-1).amax(0)
+    furthest: Tensor = (binding.at(rig, one) - rest).norm(dim=-1).amax(0)
+    return furthest
 
 
 def fits(points: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:

@@ -130,7 +130,7 @@ class _Bench:
         from sfumato_plugins.benches.face_learning import blocks, few
 
         known, tests = blocks(self.takes)
-        trained = {
+        trained: dict[str, Callable[[], methods.Learned]] = {
             "other actor": lambda: self._learned(self.miller, "Miller"),
             "200 frames": lambda: self._learned(few(known), "few"),
             "60 %": lambda: self._learned(known, "all", repeats=1),
@@ -156,15 +156,16 @@ class _Bench:
         long = self.takes[0][:LONG]
         learned = self._learned(few(self.takes[1]), "live")
         case = make(self.setup, self.miller, "drift", 0, self.fps)
-        found = []
-        for name, measure in (
-            ("edit", lambda: [edit_loop(self.setup, long, self.slow)]),
-            ("live", lambda: [live(learned, case, self.setup.neutral[self.setup.spots])]),
-            ("chunks", lambda: list(chunked(self.setup, long, self.slow))),
-            ("retarget", lambda: [elsewhere(self.setup, self.miller, self.fps)]),
-        ):
+        found: list[Row] = []
+        measured: tuple[Callable[[], list[Row]], ...] = (
+            lambda: [edit_loop(self.setup, long, self.slow)],
+            lambda: [live(learned, case, self.setup.neutral[self.setup.spots])],
+            lambda: list(chunked(self.setup, long, self.slow)),
+            lambda: [elsewhere(self.setup, self.miller, self.fps)],
+        )
+        for measure in measured:
             rows = measure()
-            self.say(f"{name}: {rows}")
+            self.say("; ".join(str(row) for row in rows))
             found += rows
         return found
 

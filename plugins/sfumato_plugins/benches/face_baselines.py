@@ -173,4 +173,5 @@ def _banded(blocks: Array, along: Array, slope: Array, fixed: Array) -> Array:
     for apart in (1, 2):
         beside = np.diag(marks, -apart)[:, None] * along * loose[apart:] * loose[:-apart]
         band[apart * width, : (frames - apart) * width] += beside.reshape(-1)
-    return solveh_banded(band, slope.reshape(-1), lower=True, check_finite=False).reshape(frames, width)
+    found: Array = solveh_banded(band, slope.reshape(-1), lower=True, check_finite=False)
+    return found.reshape(frames, width)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 NOISE, WILD, WILD_SHARE = 0.03, 0.6, 0.003  # cm an axis, cm, of samples
 OCCLUDED, BURST = 0.10, (5, 40)  # of samples; frames a burst
 TURN, SHIFT = math.radians(0.6), 0.05  # radians and cm at the worst frame, each axis
-PLACED, OTHER_FACE, NEUTRAL_FRAMES = 0.1, 0.35, 30  # cm an axis; standard deviations; frames averaged
+PLACED, OTHER_FACE, NEUTRAL_FRAMES = 0.1 / 3**0.5, 0.35, 30  # cm an axis; standard deviations; frames averaged
 CONDITIONS = ("noise", "drift", "raw", "calibrated")  # of one day to the next: each has what those before it have
 WORSE = "occluded"  # drift with 30 % occluded, a mouth corner gone for 30 frames and 2 % of the labels swapped
 
@@ -133,7 +133,8 @@ def _noisy(points: Tensor, draw: Generator) -> Tensor:
     points = points + NOISE * _normal(points.shape, draw)
     wild = torch.rand(points.shape[:2], generator=draw, dtype=torch.float64) < WILD_SHARE
     away = _normal(points.shape, draw)
-    return points + wild[..., None] * WILD * away / away.norm(dim=-1, keepdim=True)
+    found: Tensor = points + wild[..., None] * WILD * away / away.norm(dim=-1, keepdim=True)
+    return found
 
 
 def _bursts(frames: int, markers: int, share: float, draw: Generator) -> Tensor:

@@ -76,7 +76,7 @@ def _turning(rows: list[Row]) -> list[Row]:
 
 def _actor(rows: list[Row]) -> list[Row]:
     """Same-actor learning, and whether the staged path beats least squares at the same look-ahead on every seed."""
-    mesh = {}
+    mesh: dict[tuple[str, str], list[float]] = {}
     for row in rows:
         if str(row["case"]).startswith("FACEGOOD"):
             mesh.setdefault((row["case"].split(", ")[1], row["method"]), []).append(row["mesh"])
