@@ -23,6 +23,9 @@ from sfumato.face.motion import Motion, along_time, laid_in_bands, pulled
 from sfumato.face.rig import NativeRig, Rig, rotation
 from sfumato.report import Report, Step, silent
 
+PLACED = 5  # rounds after which it is looked whether markers sit where they are thought to
+ELSEWHERE = 0.3  # of the residual's power that stays the same all through a take, where they do not
+OFFSETS, REST = 0.01, 5.0  # cm, and `rest`, where they do not
 LEVER = 6.0  # cm from the head's middle, at which a turn is as much as a shift
 
 
@@ -33,7 +36,8 @@ class ClipSettings:
 
     smooth, calm: Of the controls' second differences, see `Motion`. steady, still: weight of the drift's, and of the
     drift itself, in cm^-2 (of turns, at LEVER cm from the middle); those of differences for 60 samples a second.
-    offsets: Expected size of a marker's offset, cm; 0: none are looked for. rigid: Look for drift.
+    offsets: Expected size of a marker's offset, cm; 0: none are looked for; None: they are where residuals stay the
+    same all through the take, as on another day. rigid: Look for drift.
     rest: Weight that pulls controls to 0 where the markers do not say anything. rounds: Steps of Gauss-Newton, at most;
     settled: no control moves further than that in the last one. learn: Learn how controls accelerate together.
     """
@@ -45,7 +49,7 @@ class ClipSettings:
     calm: float = 0.006
     steady: float = 3e8
     still: float = 1100.0
-    offsets: float = 0.0
+    offsets: float | None = None
     rigid: bool = True
     rest: float = 0.5
     rounds: int = 18
@@ -146,6 +150,8 @@ class _Clip:
             self.round = done
             report(Step("whole clip", done, self.settings.rounds))
             self._step()
+            if done == PLACED and self.settings.offsets is None and self._elsewhere() > ELSEWHERE:
+                self.settings = replace(self.settings, offsets=OFFSETS, rest=max(self.settings.rest, REST))
             moved = float((self.values - before).abs().max()) if done else 1.0
             if moved < self.settings.settled and self.motion.learned(done):
                 break
@@ -170,6 +176,15 @@ class _Clip:
         if self.round < 3 or not s.wild:  # far from the answer nothing is wild
             return weight
         return weight * (s.wild * s.noise / size).clamp(max=1.0).square()
+
+    def _elsewhere(self) -> float:
+        """Which share of the residual's power, 0..1, is the same in every sample of a marker."""
+        apart, _ = self._apart()
+        weight = self._weights(apart.norm(dim=-1))[..., None]
+        back = apart @ rotation(self.rigid[:, :3])
+        mean = (weight * back).sum(0) / weight.sum(0).clamp(min=1e-12)
+        power = (weight * back.square()).sum().clamp(min=1e-30)
+        return float((weight * mean.square()).sum() / power)
 
     def _step(self) -> None:
         """One step of Gauss-Newton in controls and drift, then the offsets that go with it."""

@@ -18,7 +18,7 @@ LEARN = 6  # rounds after which the covariance is learned
 NEAR, WIDE = 5, 9  # samples over which activity is one
 SHARE = 3.5  # by how much smoothed accelerations understate the clip's
 FLOOR = 0.1  # of the mean activity: no frame is quieter
-ENOUGH = 2  # accelerations for each control, to learn from
+ENOUGH = 4  # accelerations for each control, to learn from
 
 
 class Motion:
