@@ -158,7 +158,7 @@ class _Bench:
         case = make(self.setup, self.miller, "drift", 0, self.fps)
         found: list[Row] = []
         measured: tuple[Callable[[], list[Row]], ...] = (
-            lambda: [edit_loop(self.setup, long, self.slow)],
+            lambda: [edit_loop(self.setup, long, self.slow, learned), edit_loop(self.setup, long, self.slow, None)],
             lambda: [live(learned, case, self.setup.neutral[self.setup.spots])],
             lambda: list(chunked(self.setup, long, self.slow)),
             lambda: [elsewhere(self.setup, self.miller, self.fps)],

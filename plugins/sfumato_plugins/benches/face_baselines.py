@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-EDGE = 0.6  # mm, where Huber's rule turns linear
+EDGE, FRAME_EDGE = 0.6, 0.8  # mm, where Huber's rule turns linear: in a clip, frame by frame
 SMOOTH = 300.0  # weight of the controls' second differences in a clip, per mm^2
 STEADY, STILL = 3e4, 1.0  # of the drift's second differences, and of the drift
-BEFORE = 20.0  # weight that pulls a control to its value in the frame before
-RIDGE = 0.05
+BEFORE = 25.0  # weight that pulls a control to its value in the frame before
+RIDGE, FRAME_RIDGE = 0.06, 0.7  # weight that pulls a control to 0
 LEVER = 60.0  # mm: a turn is counted as the millimetres it moves a point so far from the middle
 
 
@@ -72,8 +72,8 @@ def frame_by_frame(known: Model, moved: Tensor, rigid: bool) -> Tensor:
     for row, seen in zip(data, weight):
         last, size = now, None
         for _ in range(4):
-            here = seen if size is None else seen * np.minimum(EDGE / np.maximum(size, 1e-9), 1).repeat(3)
-            normal = sides.T @ (here[:, None] * sides) + np.diag(ties + RIDGE)
+            here = seen if size is None else seen * np.minimum(FRAME_EDGE / np.maximum(size, 1e-9), 1).repeat(3)
+            normal = sides.T @ (here[:, None] * sides) + np.diag(ties + FRAME_RIDGE)
             now = _boxed(normal, sides.T @ (here * row) + ties * last, now, count)
             size = np.linalg.norm(((row - sides @ now) * seen).reshape(-1, 3), axis=1)
         found.append(now[:count])

@@ -35,8 +35,11 @@ def few(known: Tensor) -> Tensor:
     return known[torch.linspace(0, len(known) - 1, FEW).round().long()]
 
 
-def edit_loop(setup: Setup, truth: Tensor, fps: float) -> Row:
-    """One locked key of the jaw in the middle of a solved take of 1,000 frames: what changes, and how long it takes."""
+def edit_loop(setup: Setup, truth: Tensor, fps: float, learned: methods.Learned | None) -> Row:
+    """One locked key of the jaw in the middle of a solved take of 1,000 frames: what changes, and how long it takes.
+
+    learned: A solver of the actor; without it every stage is a classical solve.
+    """
     import json
     import pathlib
 
@@ -49,12 +52,13 @@ def edit_loop(setup: Setup, truth: Tensor, fps: float) -> Row:
     from sfumato.face.stages import STAGES, run_stage, stale
 
     rig, binding = linear_rig(setup), bound(setup)
+    solver = learned.solver if learned else None
     case = make(setup, truth, "drift", 0, fps)
     with tempfile.TemporaryDirectory(prefix="sfumato-bench-face-") as folder:
         there = pathlib.Path(folder)
         save_markers(methods.Methods(setup).markers(case.observed - case.rest, fps), there / "ingest.json")
         for stage in STAGES:
-            run_stage(there, stage, rig, binding)
+            run_stage(there, stage, rig, binding, solver)
         before = load_curves(there / "finetune.json")
         frame = before.frames[len(before.frames) // 2]
         value = round(float(before.of("jawOpen")[len(before.frames) // 2]) * 0.8 + 0.05, 4)
@@ -63,7 +67,7 @@ def edit_loop(setup: Setup, truth: Tensor, fps: float) -> Row:
         began = time.perf_counter()
         redone = stale(there)
         for stage in redone:
-            run_stage(there, stage, rig, binding)
+            run_stage(there, stage, rig, binding, solver)
         seconds = time.perf_counter() - began
         after, keys = load_curves(there / "finetune.json"), list(keys_in(there))
     free = torch.tensor([name in dependants(rig, ["jawOpen"]) for name in rig.controls])
@@ -72,7 +76,7 @@ def edit_loop(setup: Setup, truth: Tensor, fps: float) -> Row:
     held = float(after.of("jawOpen")[before.frames.index(frame)]) == value
     return {
         "case": "one jaw key in 1,000 frames",
-        "method": "sfumato, stages",
+        "method": "sfumato, stages" + ("" if learned else " without a solver"),
         "seconds": round(seconds, 3),
         "redone": redone,
         "elsewhere kept": kept,
@@ -95,13 +99,16 @@ def live(learned: methods.Learned, case: Case, rest: Tensor) -> Row:
 
 
 def chunked(setup: Setup, truth: Tensor, fps: float) -> tuple[Row, Row]:
-    """A take of 1,000 frames at once, and in two halves that overlap: seconds, and how far the weights are apart."""
+    """A take of 1,000 frames at once, and in two halves that overlap: seconds, and how far the weights are apart.
+
+    Halves do not learn how the clip accelerates, and keep its drift and offsets; no more can be the same in both.
+    """
     from dataclasses import replace
 
     import torch
 
     from sfumato.face.clean import clean
-    from sfumato.face.clip import solve_clip
+    from sfumato.face.clip import ClipSettings, solve_clip
 
     known = methods.Methods(setup)
     case = make(setup, truth, "drift", 0, fps)
@@ -109,6 +116,11 @@ def chunked(setup: Setup, truth: Tensor, fps: float) -> tuple[Row, Row]:
     began = time.perf_counter()
     solved = solve_clip(cleaned.markers, known.rig, known.binding, confidence=cleaned.confidence)
     seconds = time.perf_counter() - began
+    alike = ClipSettings(learn=False, rounds=60, settled=1e-6)
+    held = (solved.rigid, solved.offsets)
+    whole = solve_clip(
+        cleaned.markers, known.rig, known.binding, alike, confidence=cleaned.confidence, known=held
+    ).curves.values
     middle, worst = len(truth) // 2, 0.0
     halves = ((0, middle + OVERLAP, slice(0, middle)), (middle - OVERLAP, len(truth), slice(middle, None)))
     for first, last, kept in halves:
@@ -117,12 +129,13 @@ def chunked(setup: Setup, truth: Tensor, fps: float) -> tuple[Row, Row]:
             part,
             known.rig,
             known.binding,
+            alike,
             confidence=cleaned.confidence[first:last],
-            known=(solved.rigid[first:last], solved.offsets),
+            known=(held[0][first:last], held[1]),
         ).curves.values
-        whole = torch.full_like(solved.curves.values, torch.nan)
-        whole[first:last] = ours
-        worst = max(worst, float((whole - solved.curves.values)[kept].abs().max()))
+        there = torch.full_like(whole, torch.nan)
+        there[first:last] = ours
+        worst = max(worst, float((there - whole)[kept].abs().max()))
     return (
         {"case": "1,000 frames at once", "method": methods.OURS, "seconds": round(seconds, 2)},
         {"case": "in two chunks", "method": methods.OURS, "apart": worst},

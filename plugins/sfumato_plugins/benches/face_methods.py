@@ -91,12 +91,15 @@ class Methods:
         return solve_clip(cleaned.markers, self.rig, self.binding, confidence=_told(cleaned.confidence)).curves.values
 
     def _staged(self, take: Markers) -> tuple[Curves, Markers, Tensor]:
+        """The networks on the day they find the take to be of, its markers without that day's offsets, and belief."""
         from sfumato.face.clean import clean
+        from sfumato.face.quality import look
 
-        solver = self._solver()
         cleaned = clean(take, self.rest)
-        sure = _told(cleaned.confidence)
-        return solver.regions(cleaned.markers, sure, solver.jaw(cleaned.markers, sure)), cleaned.markers, sure
+        markers, sure = cleaned.markers, _told(cleaned.confidence)
+        day = look(self._solver(), markers, sure, self.rig, self.binding)
+        solver = day.on(self._solver(), self.binding)
+        return solver.regions(markers, sure, solver.jaw(markers, sure)), day.taken_off(markers), sure
 
     def _tuned(self, take: Markers) -> Tensor:
         from sfumato.face.clip import Prior, solve_clip

@@ -97,13 +97,16 @@ def _actor(rows: list[Row]) -> list[Row]:
 
 def _workflow(rows: list[Row]) -> list[Row]:
     by = {row["case"]: row for row in rows if "mesh" not in row}
-    edit, live = by.get("one jaw key in 1,000 frames", {}), by.get("a live frame", {})
+    edits, live = [row for row in rows if "redone" in row], by.get("a live frame", {})
     whole, parts = by.get("1,000 frames at once", {}), by.get("in two chunks", {})
     other = by.get("onto the demo rig", {})
-    lost = [not edit[name] for name in ("elsewhere kept", "key kept")] if edit else None
     return [
-        _at_most("an edit: seconds", edit.get("seconds"), 2.0),
-        _at_most("an edit: bits changed elsewhere, or the key's", None if lost is None else int(any(lost)), 0),
+        *(_at_most(f"an edit, {edit['method']}: seconds", edit["seconds"], 2.0) for edit in edits),
+        *(
+            _at_most(f"an edit, {edit['method']}: {what} lost", int(not edit[f"{what} kept"]), 0)
+            for edit in edits
+            for what in ("elsewhere", "key")
+        ),
         _at_most("live: ms a frame", 1000 * live["seconds"] if live else None, 1.0),
         _at_most("1,000 frames: seconds", whole.get("seconds"), 30.0),
         _at_most("chunks: weights apart", parts.get("apart"), 1e-4),
