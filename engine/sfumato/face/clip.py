@@ -12,14 +12,14 @@ controls accelerate, A, is learned from the clip itself: see `sfumato.face.motio
 from dataclasses import dataclass, replace
 
 import torch
-from scipy.linalg import solveh_banded
 from torch import Tensor
 
 from sfumato.errors import InputError
+from sfumato.face.banded import pulled, solved_along
 from sfumato.face.binding import Binding, jacobian
 from sfumato.face.curves import Curves
 from sfumato.face.markers import Markers
-from sfumato.face.motion import Motion, along_time, laid_in_bands, pulled
+from sfumato.face.motion import LEARN, Habits, Motion
 from sfumato.face.rig import NativeRig, Rig, rotation
 from sfumato.report import Report, Step, silent
 
@@ -66,10 +66,23 @@ class Prior:
 
 
 @dataclass(frozen=True)
+class Known:
+    """What the whole has told already, where a part of it is solved; None: it is looked for.
+
+    rigid: (F, 6) drift of the part's frames. offsets: (M, 3) cm. habits: How its controls accelerate.
+    """
+
+    rigid: Tensor | None = None
+    offsets: Tensor | None = None
+    habits: Habits | None = None
+
+
+@dataclass(frozen=True)
 class Solved:
     """curves: On the markers' frames. rigid: (F, 6) drift: turn in radians, shift in cm. offsets: (M, 3) cm.
 
     residual: (F, M) cm, NaN unseen. weight: (F, M) how much each sample was believed in the end, 0..1.
+    habits: What was learned of how controls accelerate; None: the clip was too short, or was not to be asked.
     """
 
     curves: Curves
@@ -77,6 +90,7 @@ class Solved:
     offsets: Tensor
     residual: Tensor
     weight: Tensor
+    habits: Habits | None = None
 
 
 def solve_clip(
@@ -89,7 +103,7 @@ def solve_clip(
     prior: Prior | None = None,
     confidence: Tensor | None = None,
     free: Tensor | None = None,
-    known: tuple[Tensor, Tensor] | None = None,
+    known: Known | None = None,
 ) -> Solved:
     """Solve a take whose head stands still but for a small drift.
 
@@ -98,7 +112,7 @@ def solve_clip(
         start: Where to begin; its locked keys are never changed.
         confidence: (F, M) 0..1, of the binding's markers; default: 1 where seen.
         free: (F, K) bool, what may change at all; default: everything that is not locked.
-        known: Drift (F, 6) and offsets (M, 3) that are kept as they are; default: both are looked for.
+        known: What is kept as it is; default: everything is looked for.
 
     Raises:
         InputError: none of the binding's markers is in the take.
@@ -118,7 +132,7 @@ class _Clip:
         prior: Prior | None,
         confidence: Tensor | None,
         free: Tensor | None,
-        known: tuple[Tensor, Tensor] | None,
+        known: Known | None,
     ) -> None:
         names = [name for name in binding.names if name in markers.names]
         if not names:
@@ -138,21 +152,27 @@ class _Clip:
         self.held = self.locked if free is None else self.locked | ~free
         self.rigid = torch.zeros(frames, 6, dtype=torch.float64)
         self.offsets = torch.zeros(len(binding.names), 3, dtype=torch.float64)
-        if known is not None:
-            self.rigid, self.offsets = known[0].clone(), known[1].clone()
-            self.settings = replace(settings, rigid=False, offsets=0.0)
-        self.motion = Motion(settings.smooth, settings.calm, self.markers.fps, settings.learn and known is None)
-        self.round = 0
+        known = known or Known()
+        if known.rigid is not None:
+            self.rigid, self.settings = known.rigid.clone(), replace(self.settings, rigid=False)
+        if known.offsets is not None:
+            self.offsets = known.offsets.clone()
+            rest = max(settings.rest, REST) if settings.offsets is None and known.offsets.any() else settings.rest
+            self.settings = replace(self.settings, offsets=0.0, rest=rest)
+        learn = settings.learn and known.rigid is None
+        self.motion = Motion(settings.smooth, settings.calm, self.markers.fps, learn, known.habits)
+        self.first = LEARN if known.rigid is not None and known.habits is not None else 0  # it begins near the answer
+        self.round = self.first
 
     def solve(self, report: Report) -> Solved:
         before = torch.full_like(self.values, torch.inf)
-        for done in range(self.settings.rounds):
+        for done in range(self.first, self.settings.rounds):
             self.round = done
             report(Step("whole clip", done, self.settings.rounds))
             self._step()
             if done == PLACED and self.settings.offsets is None and self._elsewhere() > ELSEWHERE:
                 self.settings = replace(self.settings, offsets=OFFSETS, rest=max(self.settings.rest, REST))
-            moved = float((self.values - before).abs().max()) if done else 1.0
+            moved = float((self.values - before).abs().max()) if done > self.first else 1.0
             if moved < self.settings.settled and self.motion.learned(done):
                 break
             before = self.values.clone()
@@ -161,7 +181,8 @@ class _Clip:
         size = apart.norm(dim=-1)
         size[~self.markers.seen] = torch.nan
         curves = Curves(self.rig.controls, self.markers.frames, self.values, self.markers.timeline_fps, self.keys)
-        return Solved(curves, self.rigid, self.offsets, size, self._weights(size.nan_to_num(0.0)))
+        return Solved(curves, self.rigid, self.offsets, size, self._weights(size.nan_to_num(0.0)),
+                      self.motion.habits)  # fmt: skip
 
     def _apart(self) -> tuple[Tensor, Tensor]:
         """Markers less where the rig puts them (F, M, 3), 0 where unseen; and the rig's places before the drift."""
@@ -247,19 +268,7 @@ class _Clip:
             fixed[:, count:] = True
         low, high = self.values <= self.rig.lower, self.values >= self.rig.upper
         fixed[:, :count] |= (low & (pull[:, :count] < 0)) | (high & (pull[:, :count] > 0))
-        return _solve(blocks + torch.diag_embed(diagonal), along, pull, fixed)
-
-
-def _solve(blocks: Tensor, along: Tensor, pull: Tensor, fixed: Tensor) -> Tensor:
-    """A block-pentadiagonal system, (F, N, N) on its diagonal; `fixed` variables (F, N) do not move."""
-    loose = (~fixed).double()
-    own, first, second = along_time(along, len(pull))
-    own = (own + blocks) * loose[:, :, None] * loose[:, None] + torch.diag_embed(fixed.double())
-    first = first * loose[1:, :, None] * loose[:-1, None]
-    second = second * loose[2:, :, None] * loose[:-2, None]
-    band = laid_in_bands(own, first, second)
-    found = solveh_banded(band, (pull * loose).reshape(-1).numpy(), lower=True, check_finite=False)
-    return torch.from_numpy(found).reshape(pull.shape)
+        return solved_along(blocks + torch.diag_embed(diagonal), along, pull, fixed)
 
 
 def without_drift(positions: Tensor, rigid: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from sfumato.atomic import write_bytes
 from sfumato.errors import InputError
 from sfumato.face.binding import Binding
 from sfumato.face.clean import clean
-from sfumato.face.clip import ClipSettings, Prior, Solved, solve_clip
+from sfumato.face.clip import ClipSettings, Known, Prior, Solved, solve_clip
 from sfumato.face.control_names import find
 from sfumato.face.curves import Curves, load_curves, save_curves
 from sfumato.face.edits import Key, dependants, read_edits, window
@@ -237,7 +237,7 @@ class _Run:
         begin = self._locked(begin, keys)
         done = solve_clip(cut, self.rig, self.binding, self.settings, self.report, begin, self._soft(begin, keys, None),
                           self._confidence()[part], (rows[:, None] & column)[part],
-                          (known.rigid[part], known.offsets))  # fmt: skip
+                          Known(known.rigid[part], known.offsets))  # fmt: skip
         values, residual, weight = known.curves.values.clone(), known.residual.clone(), known.weight.clone()
         values[part], residual[part], weight[part] = done.curves.values, done.residual, done.weight
         return Solved(replace(start, values=values), known.rigid, known.offsets, residual, weight)

@@ -160,7 +160,7 @@ class _Bench:
         measured: tuple[Callable[[], list[Row]], ...] = (
             lambda: [edit_loop(self.setup, long, self.slow, learned), edit_loop(self.setup, long, self.slow, None)],
             lambda: [live(learned, case, self.setup.neutral[self.setup.spots])],
-            lambda: list(chunked(self.setup, long, self.slow)),
+            lambda: list(chunked(self.setup, self.takes[0], self.slow)),
             lambda: [elsewhere(self.setup, self.miller, self.fps)],
         )
         for measure in measured:

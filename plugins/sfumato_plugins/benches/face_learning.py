@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 TRAINED = 0.6  # of every take, its beginning
 FEW = 200  # approved frames, when there are few
-OVERLAP = 30  # frames
+TAKE, CHUNKS = 1500, ((0, 200), (200, 850), (850, 1500))  # frames
 
 
 def blocks(takes: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
@@ -99,46 +99,30 @@ def live(learned: methods.Learned, case: Case, rest: Tensor) -> Row:
 
 
 def chunked(setup: Setup, truth: Tensor, fps: float) -> tuple[Row, Row]:
-    """A take of 1,000 frames at once, and in two halves that overlap: seconds, and how far the weights are apart.
-
-    Halves do not learn how the clip accelerates, and keep its drift and offsets; no more can be the same in both.
-    """
-    from dataclasses import replace
-
-    import torch
-
+    """1,000 frames at once, and a longer take whole and in chunks: seconds, and how far the weights are apart."""
     from sfumato.face.clean import clean
-    from sfumato.face.clip import ClipSettings, solve_clip
+    from sfumato.face.clip import solve_clip
+    from sfumato.face.takes import Take, solve_take, told
 
     known = methods.Methods(setup)
-    case = make(setup, truth, "drift", 0, fps)
-    cleaned = clean(known.markers(case.observed - case.rest, fps), known.rest)
+
+    def cleaned(frames: int) -> Take:
+        case = make(setup, truth[:frames], "drift", 0, fps)
+        found = clean(known.markers(case.observed - case.rest, fps), known.rest)
+        return Take(found.markers, known.rig, known.binding, confidence=found.confidence)
+
+    short, long = cleaned(1000), cleaned(TAKE)
     began = time.perf_counter()
-    solved = solve_clip(cleaned.markers, known.rig, known.binding, confidence=cleaned.confidence)
+    solve_clip(short.markers, known.rig, known.binding, confidence=short.confidence)
     seconds = time.perf_counter() - began
-    alike = ClipSettings(learn=False, rounds=60, settled=1e-6)
-    held = (solved.rigid, solved.offsets)
-    whole = solve_clip(
-        cleaned.markers, known.rig, known.binding, alike, confidence=cleaned.confidence, known=held
-    ).curves.values
-    middle, worst = len(truth) // 2, 0.0
-    halves = ((0, middle + OVERLAP, slice(0, middle)), (middle - OVERLAP, len(truth), slice(middle, None)))
-    for first, last, kept in halves:
-        part = replace(cleaned.markers, positions=cleaned.markers.positions[first:last])
-        ours = solve_clip(
-            part,
-            known.rig,
-            known.binding,
-            alike,
-            confidence=cleaned.confidence[first:last],
-            known=(held[0][first:last], held[1]),
-        ).curves.values
-        there = torch.full_like(whole, torch.nan)
-        there[first:last] = ours
-        worst = max(worst, float((there - whole)[kept].abs().max()))
+    whole, worst = solve_take(long).curves.values, 0.0
+    learned = told(long)  # as each machine would, or one for all
+    for first, last in CHUNKS:
+        part = solve_take(long, span=(first, last), known=learned).curves.values
+        worst = max(worst, float((part - whole[first:last]).abs().max()))
     return (
         {"case": "1,000 frames at once", "method": methods.OURS, "seconds": round(seconds, 2)},
-        {"case": "in two chunks", "method": methods.OURS, "apart": worst},
+        {"case": f"{TAKE} frames in {len(CHUNKS)} chunks", "method": methods.OURS, "apart": worst},
     )
 
 

@@ -98,7 +98,7 @@ def _actor(rows: list[Row]) -> list[Row]:
 def _workflow(rows: list[Row]) -> list[Row]:
     by = {row["case"]: row for row in rows if "mesh" not in row}
     edits, live = [row for row in rows if "redone" in row], by.get("a live frame", {})
-    whole, parts = by.get("1,000 frames at once", {}), by.get("in two chunks", {})
+    whole, parts = by.get("1,000 frames at once", {}), next((row for row in rows if "apart" in row), {})
     other = by.get("onto the demo rig", {})
     return [
         *(_at_most(f"an edit, {edit['method']}: seconds", edit["seconds"], 2.0) for edit in edits),
