@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.linalg.lapack import dposv
 from torch import Tensor
 
+from sfumato.face.denoise import EDGE, NORMAL, OTHER, ROUNDS, Denoiser, Fit
 from sfumato.face.networks import Net
 from sfumato.face.solver_file import Part, SolverFile
 
 Array = NDArray[np.float32]
+Points = NDArray[np.float64]
 
 
 class Live:
@@ -23,16 +26,18 @@ class Live:
         self.controls = solver.controls
         first, second = solver.graph.edges.numpy().T
         self._first, self._second = first, second
-        rest = solver.graph.rest.numpy()[second] - solver.graph.rest.numpy()[first]
+        trained = solver.denoiser.rest.numpy()
+        rest = trained[second] - trained[first]
         self._rest = rest.astype(np.float32)
         self._length = np.linalg.norm(rest, axis=1).astype(np.float32)
         self._lower, self._upper = solver.lower.numpy(), solver.upper.numpy()
+        self._faces, self._trained, self._neutral = _Faces(solver.denoiser), trained, solver.graph.rest.numpy()
         self._jaw = _Part(solver.first, solver) if solver.first else None
         self._parts = [_Part(part, solver) for part in solver.parts]
 
     def __call__(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
         """Markers (M, 3) cm, the head still, NaN where unseen, to controls (K,) float64."""
-        features = self._features(positions.astype(np.float32))
+        features = self._features(positions)
         values = np.zeros(len(self.controls))
         given = np.zeros(0, dtype=np.float32)
         if self._jaw is not None:
@@ -45,15 +50,56 @@ class Live:
             values[rows] = np.clip(part(features, given), self._lower[rows], self._upper[rows])
         return values
 
-    def _features(self, positions: Array) -> Array:
-        """(E, 4), as `graph_features`."""
-        vector = positions[self._second] - positions[self._first]
+    def _features(self, positions: NDArray[np.float64]) -> Array:
+        """(E, 4), as `graph_features` of the face that the markers show."""
+        points = (self._trained + self._faces(positions - self._neutral)).astype(np.float32)
+        vector = points[self._second] - points[self._first]
         length = np.sqrt(np.einsum("ei,ei->e", vector, vector))
         features = np.empty((len(vector), 4), dtype=np.float32)
         features[:, 0] = length / self._length - 1.0
         features[:, 1:] = (vector - self._rest) / self._length[:, None]
-        features[~np.isfinite(length)] = 0.0
         return features
+
+
+class _Faces:
+    """A `Denoiser` for one frame at a time, every marker believed that is there."""
+
+    def __init__(self, denoiser: Denoiser) -> None:
+        self.mean, self.noise = denoiser.mean.numpy(), denoiser.noise
+        count = denoiser.faces.shape[-1]
+        self.faces = np.ascontiguousarray(denoiser.faces.numpy().reshape(-1, count))
+        self.usual, self.other_day = _Fit(denoiser.usual), _Fit(denoiser.other_day)
+
+    def __call__(self, moved: Points) -> Points:
+        """Displacements (M, 3), NaN where unseen, to those of the face."""
+        there: NDArray[np.bool_] = np.asarray(np.isfinite(moved).all(axis=1))
+        data = np.where(there[:, None], moved - self.mean, 0.0)
+        z, left = self.usual(data, there)
+        if there.any() and np.median(left[there]) ** 2 / NORMAL > (OTHER * self.noise) ** 2:
+            z, _ = self.other_day(data, there)
+        face: Points = self.mean + (self.faces @ z[: self.faces.shape[1]]).reshape(self.mean.shape)
+        return face
+
+
+class _Fit:
+    def __init__(self, fit: Fit) -> None:
+        self.noise, width = fit.noise, fit.sides.shape[-1]
+        self.sides = np.ascontiguousarray(fit.sides.numpy() / fit.noise)
+        self.flat = self.sides.reshape(-1, width)
+        self.whole = self.flat.T @ self.flat + np.eye(width)
+
+    def __call__(self, data: Points, there: NDArray[np.bool_]) -> tuple[Points, Points]:
+        """As `Fit.fitted`: the normal matrix of all markers less what those lack that count less."""
+        scaled, weight = data / self.noise, there.astype(np.float64)
+        for _ in range(ROUNDS):
+            less = np.flatnonzero(weight < 1)
+            lacks = self.sides[less] * np.sqrt(1 - weight[less])[:, None, None]
+            lacks = lacks.reshape(-1, self.whole.shape[0])
+            pull = (weight[:, None] * scaled).reshape(-1) @ self.flat
+            _, z, _ = dposv(self.whole - lacks.T @ lacks, pull)
+            left = np.linalg.norm(scaled - (self.flat @ z).reshape(scaled.shape), axis=1)
+            weight = there * np.minimum(EDGE / np.maximum(left, 1e-12), 1.0)
+        return z, left * self.noise
 
 
 class _Part:

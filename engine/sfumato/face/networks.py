@@ -16,7 +16,7 @@ WIDTH = 160
 RIDGE = 1e-3  # of the mean variance
 KEPT = 128  # principal directions of the features, at most
 BATCH = 96
-FLOOR = 1e-3  # features that hardly vary are not blown up
+FLOOR = 1e-3  # deviation below which a direction says nothing
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def fit(
     features, target = features.float(), target.float()
     mean = features.mean(0)
     values, vectors = torch.linalg.eigh((features - mean).T @ (features - mean) / len(features))
-    kept = min(KEPT, len(values))
+    kept = max(1, min(KEPT, int((values > FLOOR**2).sum())))
     net = Net(mean, vectors[:, -kept:], values[-kept:].clamp(min=FLOOR**2).sqrt(), torch.zeros(0), ())
     entry = net._entry(features, None)
     extra = 0 if given is None else given.shape[1]

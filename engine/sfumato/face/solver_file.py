@@ -19,6 +19,7 @@ from torch import Tensor
 from sfumato.atomic import write_bytes
 from sfumato.errors import InputError, RequestError
 from sfumato.face.curves import Curves
+from sfumato.face.denoise import Denoiser, steadied
 from sfumato.face.features import Graph, graph_features
 from sfumato.face.markers import Markers
 from sfumato.face.networks import Net
@@ -26,7 +27,7 @@ from sfumato.face.networks import Net
 SCHEMA = "sfumato.solver/1"
 TRUSTED = 0.02  # confidence up to which a marker counts as unseen
 ENOUGH = 0.5  # share of the markers it was trained on that must be in a take
-AHEAD = 0.025  # seconds, one standard deviation of the mean over time that a whole take is looked at with
+AHEAD = 0.025  # seconds: the width of the mean over time that a whole take is looked at with
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,17 @@ class Part:
     edges: Tensor
     net: Net
 
+    def __call__(self, features: Tensor, given: Tensor | None = None) -> Tensor:
+        """Features (F, E, 4) of all edges, and the controls that are known, to its own (F, K')."""
+        return self.net(features[:, self.edges].flatten(1), given)
+
 
 @dataclass(frozen=True)
 class SolverFile:
     """What was learned.
 
     controls: All of the rig's, in its order. lower, upper: (K,) limits.
-    names: Of the markers. graph: Between them, with the actor's neutral.
+    names: Of the markers. graph: Between them, with the actor's neutral. denoiser: Their faces.
     first: The jaw's network; None for a rig without a jaw. parts: The others, given the jaw's controls.
     weight: (K,) how much a fine-tune believes each control: 1 / variance of its error on takes it had not seen.
     ahead: Seconds that it looks to both sides of a frame, one standard deviation; 0 for live use.
@@ -57,6 +62,7 @@ class SolverFile:
     upper: Tensor
     names: tuple[str, ...]
     graph: Graph
+    denoiser: Denoiser
     first: Part | None
     parts: tuple[Part, ...]
     weight: Tensor
@@ -78,7 +84,8 @@ class SolverFile:
         """
         if self.first is None:
             return self._curves(clean, (), torch.zeros(len(clean.positions), 0))
-        return self._curves(clean, self.first.controls, self.first.net(self._features(clean, confidence, self.first)))
+        features = self._features(clean, confidence)
+        return self._curves(clean, self.first.controls, self.first(features))
 
     def regions(self, clean: Markers, confidence: Tensor, jaw: Curves) -> Curves:
         """All controls, given the jaw's, which stay as they are.
@@ -88,8 +95,9 @@ class SolverFile:
         """
         given = jaw.only(self.first.controls).values if self.first else torch.zeros(len(clean.positions), 0)
         values = torch.zeros(len(clean.positions), len(self.controls), dtype=torch.float64)
+        features = self._features(clean, confidence)
         for part in self.parts:
-            answer = self._curves(clean, part.controls, part.net(self._features(clean, confidence, part), given))
+            answer = self._curves(clean, part.controls, part(features, given))
             values[:, [self.controls.index(name) for name in part.controls]] = answer.values
         for name in self.first.controls if self.first else ():
             values[:, self.controls.index(name)] = jaw.of(name)
@@ -99,11 +107,13 @@ class SolverFile:
         """The same on another day: `rest` (M, 3) is where its markers lie on that day's neutral."""
         return replace(self, graph=self.graph.on(rest))
 
-    def features(self, positions: Tensor, seen: Tensor) -> Tensor:
-        """(F, E, 4) float32 of markers (F, M, 3); edges that are not seen are 0, as on the neutral."""
-        return graph_features(self.graph, positions, seen)[0].float()
+    def features(self, positions: Tensor, sure: Tensor, reach: float = 0.0) -> Tensor:
+        """(F, E, 4) float32 of markers (F, M, 3) believed `sure` (F, M): of the faces they show, on the
+        day of the training; reach: of the mean over time, in frames."""
+        moved = steadied(self.denoiser(positions - self.graph.rest, sure), reach)
+        return graph_features(self.graph.on(self.denoiser.rest), self.denoiser.rest + moved)[0].float()
 
-    def _features(self, clean: Markers, confidence: Tensor, part: Part) -> Tensor:
+    def _features(self, clean: Markers, confidence: Tensor) -> Tensor:
         there = [name for name in self.names if name in clean.names]
         if len(there) < ENOUGH * len(self.names):
             lost = [name for name in self.names if name not in clean.names]
@@ -117,7 +127,7 @@ class SolverFile:
         sure = torch.stack([confidence[:, column[n]] if n in column else nothing for n in self.names], 1).double()
         mine = clean.only(self.names, unseen=True)
         sure = torch.where(mine.seen & (sure > TRUSTED), sure, torch.zeros_like(sure))
-        return self.features(_calmed(mine, sure, self.ahead), sure > 0)[:, part.edges].flatten(1)
+        return self.features(mine.positions, sure, self.ahead * clean.fps)
 
     def _curves(self, clean: Markers, names: tuple[str, ...], values: Tensor) -> Curves:
         rows = [self.controls.index(name) for name in names]
@@ -127,7 +137,7 @@ class SolverFile:
     def save(self, path: str | Path) -> None:
         """Write it; the file appears whole or not at all."""
         tensors = {"edges": self.graph.edges, "rest": self.graph.rest, "weight": self.weight}
-        tensors |= {"lower": self.lower, "upper": self.upper}
+        tensors |= {"lower": self.lower, "upper": self.upper, **self.denoiser.tensors()}
         parts = [*([self.first] if self.first else []), *self.parts]
         for part in parts:
             tensors |= {f"{part.name}.edges": part.edges, **part.net.tensors(part.name)}
@@ -144,19 +154,6 @@ class SolverFile:
         }
         whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
         write_bytes(path, save(whole, {"schema": SCHEMA, "sfumato": json.dumps(said)}))
-
-
-def _calmed(markers: Markers, sure: Tensor, seconds: float) -> Tensor:
-    """Positions (F, M, 3) as Gaussian means over time of what is believed; the same where `seconds` is 0."""
-    reach = int(4 * seconds * markers.fps)
-    if reach < 1:
-        return markers.positions
-    away = torch.arange(-reach, reach + 1, dtype=torch.float64) / (seconds * markers.fps)
-    kernel = (-0.5 * away.square()).exp()
-    believed = torch.nn.functional.pad(sure.T, (reach, reach)).unfold(1, 2 * reach + 1, 1) @ kernel
-    held = (markers.positions.nan_to_num(0.0) * sure[..., None]).flatten(1).T
-    total = torch.nn.functional.pad(held, (reach, reach)).unfold(1, 2 * reach + 1, 1) @ kernel
-    return total.T.reshape(markers.positions.shape) / believed.T[..., None].clamp(min=1e-9)
 
 
 def load_solver(path: str | Path) -> SolverFile:
@@ -200,6 +197,7 @@ def _solver(said: Mapping[str, object], tensors: Mapping[str, Tensor]) -> Solver
         tensors["upper"],
         texts("names"),
         Graph(tensors["edges"], tensors["rest"]),
+        Denoiser.from_tensors(tensors),
         parts[0] if said["jaw"] else None,
         tuple(parts[1:] if said["jaw"] else parts),
         tensors["weight"],

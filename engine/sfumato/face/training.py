@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from sfumato.errors import RequestError
 from sfumato.face.binding import Binding
 from sfumato.face.curves import Curves
-from sfumato.face.features import Graph, build_graph, semantic_pairs
+from sfumato.face.examples import Examples, approved_frames, denoiser_of, examples, own_places
+from sfumato.face.features import build_graph, semantic_pairs
 from sfumato.face.markers import Markers
 from sfumato.face.networks import fit
-from sfumato.face.range_of_motion import poses, shown, tracked
+from sfumato.face.range_of_motion import poses, shown
 from sfumato.face.regions import edges_of, moved_by, regions
 from sfumato.face.rig import Rig
 from sfumato.face.solver_file import Part, SolverFile
@@ -35,13 +35,15 @@ LEAST = 0.01  # no control's error is taken to be smaller
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """samples: Made-up faces. repeats: Times each approved frame is shown with other noise. epochs: Passes over all.
+    """samples: Made-up faces. made_up: Their share in what is learned. repeats: Times each approved frame is shown
+    with other noise; None: so often that there are as many of them as made-up ones. epochs: Passes over all.
 
     seed: The same gives the same solver on the same machine. actor, consent: As recorded in the solver.
     """
 
     samples: int = 6000
-    repeats: int = 6
+    made_up: float = 0.25
+    repeats: int | None = None
     epochs: int = 30
     seed: int = 0
     actor: str = ""
@@ -65,24 +67,18 @@ def train_solver(
     """
     s = settings or TrainSettings()
     draw = torch.Generator().manual_seed(s.seed)
-    seen, known = _approved(rig, binding, approved)
+    seen, known = approved_frames(rig, binding, approved)
     report(Step("faces", 0, 1))
-    offsets = _offsets(rig, binding, seen, known)
-    rest = binding.at(rig, torch.zeros(len(rig.controls), dtype=torch.float64)) + offsets
-    graph = _graph(rig, binding, rest)
+    offsets, noise = own_places(rig, binding, seen, known)
     train = torch.arange(len(known)) < max(1, round((1 - HELD) * len(known))) if len(known) > 8 else known[:, 0] > -9
-    positions, there, values, counts = _samples(rig, binding, seen[train], known[train], offsets, s, draw)
-    empty = SolverFile(
-        rig.controls,
-        rig.lower.double(),
-        rig.upper.double(),
-        binding.names,
-        graph,
-        None,
-        (),
-        torch.ones(len(rig.controls)),
-    )
-    solver = _fitted(rig, binding, empty, positions, there, values, counts, s, report)
+    repeats = s.repeats or max(1, round(s.samples / int(train.sum())))
+    made_up = (s.samples, s.made_up if s.samples else 0.0)
+    shown_with = examples(rig, binding, seen[train], known[train], offsets, made_up, repeats, draw)
+    denoiser = denoiser_of(rig, binding, shown_with, offsets, noise)
+    graph = build_graph(denoiser.rest, pairs=semantic_pairs(denoiser.rest, moved_by(rig, binding)))
+    lower, upper, believed = rig.lower.double(), rig.upper.double(), torch.ones(len(rig.controls))
+    empty = SolverFile(rig.controls, lower, upper, binding.names, graph, denoiser, None, (), believed)
+    solver = _fitted(rig, binding, empty, shown_with, s, report)
     error = _errors(rig, binding, solver, seen[~train], known[~train], offsets, draw)
     return replace(
         solver,
@@ -99,71 +95,11 @@ def train_solver(
     )
 
 
-def _approved(rig: Rig, binding: Binding, approved: Sequence[tuple[Markers, Curves]]) -> tuple[Tensor, Tensor]:
-    """Markers (N, M, 3) and controls (N, K) of the frames that have both."""
-    markers, values = [], []
-    for take, curves in approved:
-        row = {round(frame, 4): i for i, frame in enumerate(take.frames)}
-        pairs = [(row[round(f, 4)], i) for i, f in enumerate(curves.frames) if round(f, 4) in row]
-        if pairs:
-            mine, theirs = (torch.tensor(side) for side in zip(*pairs, strict=True))
-            markers.append(take.only(binding.names, unseen=True).positions[mine])
-            values.append(curves.only(rig.controls).values[theirs])
-    if not markers:
-        raise RequestError(
-            f"none of the {len(approved)} approved takes has a frame with both markers and curves",
-            "give folders of solves, or takes and curves on the same frames",
-        )
-    found = torch.cat(values)
-    if not found.any():
-        raise RequestError(
-            "the approved curves hold nothing but zeros", "approve frames on which the face does something"
-        )
-    return torch.cat(markers), found
-
-
-def _offsets(rig: Rig, binding: Binding, seen: Tensor, known: Tensor) -> Tensor:
-    """(M, 3) where the markers lie beside the rig's, the median over approved frames; 0 for a marker never seen."""
-    return (seen - binding.at(rig, known)).nanmedian(0).values.nan_to_num(0.0)
-
-
-def _graph(rig: Rig, binding: Binding, rest: Tensor) -> Graph:
-    return build_graph(rest, pairs=semantic_pairs(rest, moved_by(rig, binding)))
-
-
-def _samples(
-    rig: Rig, binding: Binding, seen: Tensor, known: Tensor, offsets: Tensor, s: TrainSettings, draw: torch.Generator
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Markers, whether seen, controls, and how much each counts: half for approved frames, half for made-up ones."""
-    values = poses(rig, known, s.samples, draw)
-    made, made_seen = shown(rig, binding, values, offsets, draw)
-    again = seen.repeat(s.repeats, 1, 1)
-    filled = torch.where(again.isfinite(), again, binding.at(rig, known).repeat(s.repeats, 1, 1) + offsets)
-    real, real_seen = tracked(filled, draw)
-    real_seen = real_seen & again.isfinite().all(-1)
-    counts = torch.cat([torch.full((len(made),), 1 / max(len(made), 1)), torch.full((len(real),), 1 / len(real))])
-    return (
-        torch.cat([made, real]),
-        torch.cat([made_seen, real_seen]),
-        torch.cat([values, known.repeat(s.repeats, 1)]),
-        counts,
-    )
-
-
 def _fitted(
-    rig: Rig,
-    binding: Binding,
-    solver: SolverFile,
-    positions: Tensor,
-    there: Tensor,
-    values: Tensor,
-    counts: Tensor,
-    s: TrainSettings,
-    report: Report,
+    rig: Rig, binding: Binding, solver: SolverFile, known: Examples, s: TrainSettings, report: Report
 ) -> SolverFile:
-    features = torch.cat(
-        [solver.features(p, t) for p, t in zip(torch.split(positions, 512), torch.split(there, 512), strict=True)]
-    )
+    values = known.values
+    features = solver.features(known.positions, known.there.double())
     groups = regions(rig)
     jaw = groups.pop("jaw", ())
     column = {name: i for i, name in enumerate(rig.controls)}
@@ -176,8 +112,8 @@ def _fitted(
         report(Step(name, number, len(todo)))
         edges = torch.arange(len(solver.graph.edges)) if name == "jaw" else edges_of(solver.graph, controls, moved)
         target = values[:, [column[control] for control in controls]]
-        known = None if name == "jaw" else given
-        net = fit(features[:, edges].flatten(1), target, known, BLUR, counts, s.epochs, s.seed + number)
+        given_it = None if name == "jaw" else given
+        net = fit(features[:, edges].flatten(1), target, given_it, BLUR, known.counts, s.epochs, s.seed + number)
         part = Part(name, controls, edges, net)
         first, parts = (part, parts) if name == "jaw" else (first, [*parts, part])
     report(Step("networks", len(todo), len(todo)))

@@ -133,7 +133,7 @@ class _Bench:
         trained: dict[str, Callable[[], methods.Learned]] = {
             "other actor": lambda: self._learned(self.miller, "Miller"),
             "200 frames": lambda: self._learned(few(known), "few"),
-            "60 %": lambda: self._learned(known, "all", repeats=1),
+            "60 %": lambda: self._learned(known, "all"),
         }
         found = []
         for number, test in enumerate(tests if self.full else tests[:1]):
@@ -169,10 +169,10 @@ class _Bench:
             found += rows
         return found
 
-    def _learned(self, known: Tensor, label: str, repeats: int = 6) -> methods.Learned:
+    def _learned(self, known: Tensor, label: str) -> methods.Learned:
         if label not in self._trained:
             self.say(f"training on {label}")
-            self._trained[label] = methods.learn(self.setup, known, 0, label == "others", repeats)
+            self._trained[label] = methods.learn(self.setup, known, 0, label == "others")
         return self._trained[label]
 
     def _rows(

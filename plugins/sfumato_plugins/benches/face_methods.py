@@ -129,9 +129,7 @@ class Methods:
         return self.learned.solver
 
 
-def learn(
-    setup: Setup, known: Tensor, seed: int, single: bool = False, repeats: int = 6, faces: int = FACES
-) -> Learned:
+def learn(setup: Setup, known: Tensor, seed: int, single: bool = False, faces: int = FACES) -> Learned:
     """Train on approved frames (N, K): the markers they are shown with have that day's noise.
 
     single: Also the networks of one stage, on the same faces.
@@ -149,7 +147,8 @@ def learn(
     methods = Methods(setup)
     take = methods.markers(case.observed - case.rest, case.fps)
     curves = Curves(setup.controls, take.frames, known, take.timeline_fps)
-    settings = TrainSettings(faces, repeats, EPOCHS, seed, "bench", "recordings published for such use")
+    recorded = "recordings published for such use"
+    settings = TrainSettings(samples=faces, epochs=EPOCHS, seed=seed, actor="bench", consent=recorded)
     solver = train_solver(rig, binding, [(take, curves)], settings)
     if not single:
         return Learned(solver, None, None)
@@ -166,15 +165,10 @@ def learn(
 
 
 def _features(solver: SolverFile, places: Tensor, rest: Tensor, graph: bool) -> Tensor:
-    """(F, D) float32: edges of the solver's graph, or displacements; 0 where unseen."""
-    import torch
-
-    from sfumato.face.features import graph_features
-
+    """(F, D) float32: the solver's features of all edges, or displacements, 0 where unseen."""
     if not graph:
         return (places - rest).nan_to_num(0.0).flatten(1).float()
-    parts = [graph_features(solver.graph, some)[0].float().flatten(1) for some in torch.split(places, 512)]
-    return torch.cat(parts)
+    return solver.features(places, places.isfinite().all(-1).double()).flatten(1)
 
 
 def _told(confidence: Tensor) -> Tensor:
