@@ -16,7 +16,8 @@ from sfumato.face.markers import Markers, load_markers, save_markers
 from sfumato.face.quality import look
 from sfumato.face.rig import NativeRig, rotation
 from sfumato.face.stabilise import stabilise
-from sfumato.face.stages import STAGES, run_stage, stale
+from sfumato.face.stages import run_stage
+from sfumato.face.stale import STAGES, stale
 from sfumato.face.training import TrainSettings, train_solver
 
 CONTROLS = ("jawOpen", "jawLeft", "mouthSmile_L", "mouthSmile_R", "browDown_L", "browDown_R")
@@ -236,7 +237,7 @@ def test_another_day_is_noticed_and_put_right_by_the_solver_itself():
 
 
 def test_a_day_that_the_solver_cannot_put_right_is_left_and_the_known_day_is_known(solver):
-    markers, _ = performance(240, 21, day(size=0.3))
+    markers, _ = performance(240, 21, day(size=0.8))
     sure = torch.ones(240, 48, dtype=torch.float64)
     found = look(solver, markers, sure, RIG, BINDING)
     assert not found.another_day

@@ -8,12 +8,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sfumato.errors import InputError
+from sfumato.errors import InputError, RequestError
+from sfumato.face.binding import Binding
 from sfumato.face.rig import Rig
 
 SCHEMA = "sfumato.edits/1"
 REACH = 30  # samples on both sides of a key within which others follow
-TOUCHED, SHARED = 0.05, 0.02  # of a shape's largest movement: a vertex is its own; of its vertices: two have to do
+TOUCHED = 0.1  # of a control's largest movement: a marker that it moves so far is its own
+LEAST = 1e-4  # cm: no control moves a marker by less
 
 
 @dataclass(frozen=True)
@@ -44,35 +46,43 @@ def read_edits(folder: str | Path) -> tuple[Key, ...]:
         raise InputError(f"{path} is not {SCHEMA}: {error}", "a key is [frame, control, value, locked]") from None
 
 
-def dependants(rig: Rig, names: Iterable[str]) -> frozenset[str]:
-    """Controls that have to be solved again when these change: those that move the same skin, and they themselves."""
-    owned = influence(rig)
-    chosen = [rig.controls.index(name) for name in names]
-    found = set(chosen)
-    for one in chosen:
-        common = (owned & owned[one]).sum(1).double()
-        least = torch.minimum(owned.sum(1), owned[one].sum().expand(len(owned))).clamp(min=1)
-        found |= set(torch.nonzero(common / least > SHARED)[:, 0].tolist())
-    return frozenset(rig.controls[i] for i in found)
+def dependants(rig: Rig, binding: Binding, names: Iterable[str]) -> frozenset[str]:
+    """Controls that are solved again when these change: those that share a marker with one of them, and themselves.
+
+    The rig decides: a marker is a control's own if the control at a limit moves it by more than TOUCHED of the largest
+    movement it gives any marker, and two controls are tied where a marker is the own of both. Evidence reaches a
+    control through its own markers only, so that every other control has nothing new to follow and keeps its bits.
+
+    Raises:
+        RequestError: one of the names is no control of the rig.
+    """
+    chosen = set(names)
+    if lost := sorted(chosen - set(rig.controls)):
+        raise RequestError(f"the rig has no control {lost[0]!r}", f"it has {', '.join(rig.controls[:6])} ...")
+    rows = [name in chosen for name in rig.controls]
+    tied = ties(rig, binding)[rows].any(0).tolist()
+    return frozenset(name for name, one in zip(rig.controls, tied, strict=True) if one)
 
 
-def influence(rig: Rig) -> Tensor:
-    """Which vertices each control moves: (K, V) bool."""
-    count = len(rig.controls)
-    every = []
-    for control in range(count):
-        one = torch.zeros(2, count, dtype=torch.float64)
-        one[0, control], one[1, control] = rig.upper[control], rig.lower[control]
-        moved = (rig.mesh(one) - rig.neutral).norm(dim=-1).amax(0)
-        every.append(moved > TOUCHED * moved.max().clamp(min=1e-9))
-    return torch.stack(every)
+def ties(rig: Rig, binding: Binding) -> Tensor:
+    """Which controls depend on each other as `dependants` says: (K, K) bool, symmetric, each on itself."""
+    rest = binding.at(rig, torch.zeros(len(rig.controls), dtype=torch.float64))
+    ends = torch.stack([binding.at(rig, torch.diag(end.double())) - rest for end in (rig.upper, rig.lower)])
+    size = ends.norm(dim=-1).amax(0)
+    own = (size > TOUCHED * size.amax(1, keepdim=True)) & (size > LEAST)
+    shared: Tensor = (own.double() @ own.double().T) > 0
+    return shared | torch.eye(len(own), dtype=torch.bool)
 
 
 def window(frames: Sequence[float], keys: Iterable[Key], reach: int = REACH) -> Tensor:
     """Samples (F,) that lie within reach of one of the keys."""
-    times = torch.tensor(frames, dtype=torch.float64)
-    near = torch.zeros(len(times), dtype=torch.bool)
+    near = torch.zeros(len(frames), dtype=torch.bool)
     for key in keys:
-        at = int((times - key.frame).abs().argmin())
+        at = row_of(frames, key)
         near[max(0, at - reach) : at + reach + 1] = True
     return near
+
+
+def row_of(frames: Sequence[float], key: Key) -> int:
+    """The sample nearest to a key."""
+    return int((torch.tensor(frames, dtype=torch.float64) - key.frame).abs().argmin())

@@ -49,7 +49,8 @@ def edit_loop(setup: Setup, truth: Tensor, fps: float, learned: methods.Learned 
     from sfumato.face.edits import dependants, window
     from sfumato.face.edits import read_edits as keys_in
     from sfumato.face.markers import save_markers
-    from sfumato.face.stages import STAGES, run_stage, stale
+    from sfumato.face.stages import run_stage
+    from sfumato.face.stale import STAGES, stale
 
     rig, binding = linear_rig(setup), bound(setup)
     solver = learned.solver if learned else None
@@ -70,7 +71,7 @@ def edit_loop(setup: Setup, truth: Tensor, fps: float, learned: methods.Learned 
             run_stage(there, stage, rig, binding, solver)
         seconds = time.perf_counter() - began
         after, keys = load_curves(there / "finetune.json"), list(keys_in(there))
-    free = torch.tensor([name in dependants(rig, ["jawOpen"]) for name in rig.controls])
+    free = torch.tensor([name in dependants(rig, binding, ["jawOpen"]) for name in rig.controls])
     told = window(before.frames, keys)[:, None] & free
     kept = bool((after.values == before.values)[~told].all())
     held = float(after.of("jawOpen")[before.frames.index(frame)]) == value

@@ -61,6 +61,8 @@ class _Solve:
 
     def go(self) -> tuple[tuple[str, ...], dict[str, Any]]:
         from sfumato.face import stages
+        from sfumato.face.regions import JAW
+        from sfumato.face.stale import is_stale, stale
 
         os.makedirs(self.folder, exist_ok=True)
         by_hand = changed_by_hand(self.folder)
@@ -74,14 +76,14 @@ class _Solve:
         self._ingest(take)
         _absolute(self.job).save(os.path.join(self.folder, "job.json"))
         if not stages.jaw_controls(rig):
-            self.say(f"face: the rig has no jaw ({', '.join(stages.JAW)}); everything is solved as its regions are")
+            self.say(f"face: the rig has no jaw ({', '.join(JAW)}); everything is solved as its regions are")
         wanted = self._wanted()
         made_with = self._made_with(binding)
-        stale = [stage for stage in wanted if stage in stages.stale(self.folder, made_with)]
+        todo = [stage for stage in stale(self.folder, made_with) if stage in wanted]
         done = []
         for stage in wanted:
-            if stage in stages.stale(self.folder, made_with):
-                telling = self._telling(stage, stale)
+            if is_stale(self.folder, stage, made_with):
+                telling = self._telling(stage, todo)
                 stages.run_stage(self.folder, stage, rig, binding, solver, None, telling, made_with)
                 done.append(stage)
         return self._close(rig, binding, wanted[-1], done, {name: left.get(name, "") for name in by_hand})
