@@ -23,6 +23,13 @@ def solved_along(blocks: Tensor, along: Tensor, pull: Tensor, fixed: Tensor) -> 
     Raises:
         numpy.linalg.LinAlgError: the system is not positive definite.
     """
+    moves = ~fixed.all(0)
+    if not bool(moves.all()):  # what never moves is no unknown
+        step = torch.zeros_like(pull)
+        if bool(moves.any()):
+            within = blocks[:, moves][:, :, moves], along[:, moves][:, :, moves]
+            step[:, moves] = solved_along(*within, pull[:, moves], fixed[:, moves])
+        return step
     loose = (~fixed).double()
     own, first, second = _along_time(along, len(pull))
     own = (own + blocks) * loose[:, :, None] * loose[:, None] + torch.diag_embed(fixed.double())
@@ -62,12 +69,10 @@ def _along_time(along: Tensor, frames: int) -> tuple[Tensor, Tensor, Tensor]:
 def _laid_in_bands(own: Tensor, first: Tensor, second: Tensor) -> Any:
     """The lower bands of a symmetric block-pentadiagonal matrix, as scipy's solveh_banded wants them."""
     frames, width = own.shape[:2]
-    band = np.zeros((3 * width, frames * width))
-    middle, below, lowest = own.numpy(), first.numpy(), second.numpy()
-    for column in range(width):  # band[i - j, j] = a[i, j]
-        for row in range(column, width):
-            band[row - column, column::width] = middle[:, row, column]
-        for row in range(width):
-            band[width + row - column, column : len(below) * width : width] += below[:, row, column]
-            band[2 * width + row - column, column : len(lowest) * width : width] += lowest[:, row, column]
-    return band
+    columns = np.zeros((frames, width, 4 * width))  # of the matrix, from their frame's first row down
+    columns[:, :, :width] = own.transpose(1, 2).numpy()
+    columns[: len(first), :, width : 2 * width] = first.transpose(1, 2).numpy()
+    columns[: len(second), :, 2 * width : 3 * width] = second.transpose(1, 2).numpy()
+    frame, column, row = columns.strides
+    down = np.lib.stride_tricks.as_strided(columns, (frames, width, 3 * width), (frame, column + row, row))
+    return down.reshape(frames * width, 3 * width).T  # band[i - j, j] = a[i, j]
