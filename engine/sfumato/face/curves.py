@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from sfumato.errors import InputError, RequestError, ShapeError
-from sfumato.face.json_rows import is_number, plain, read_document, rows_of, write_document
+from sfumato.face.json_rows import all_numbers, is_number, plain, read_document, rows_of, write_document
 from sfumato.face.rates import exact_fps
 
 SCHEMA = "sfumato.curves/1"
@@ -117,16 +117,10 @@ def read(path: Path, fps: float | None = None) -> Curves:
     rows, frames, names = rows_of(path, data, "values"), data["frames"], data["names"]
     if not frames:
         raise InputError(f"{path.name} is empty: it has no frames", "solve the take again, or give another file")
-    bad = [
-        (f, n, v)
-        for f, row in zip(frames, rows, strict=True)
-        for n, v in zip(names, row, strict=True)
-        if not is_number(v)
-    ]
-    if bad:
-        raise InputError(
-            f"{path.name}: {bad[0][1]} at frame {bad[0][0]:g} is {bad[0][2]!r}", "a value is a finite number"
-        )
+    for frame, row in zip(frames, rows, strict=True):
+        if not all_numbers(row):
+            name, value = next((n, v) for n, v in zip(names, row, strict=True) if not is_number(v))
+            raise InputError(f"{path.name}: {name} at frame {frame:g} is {value!r}", "a value is a finite number")
     locked = data.get("locked", [])
     known = {(frame, name) for frame in frames for name in names} if locked else set()
     stray = [pair for pair in locked if not isinstance(pair, list) or len(pair) != 2 or tuple(pair) not in known]

@@ -20,6 +20,7 @@ from sfumato.face.stage_work import Work
 from sfumato.face.stale import digest_of
 from sfumato.face.takes import Take
 
+SETTLED = 2.5e-3  # of a control: those near a limit go to and fro by up to that, however often they are solved
 AROUND = 8  # samples on both sides of a part that its second differences, and their mean size, reach over
 
 
@@ -56,7 +57,8 @@ def follow(
         sfumato.errors.Cancelled: by the report.
     """
     prior = work.soft(prior)
-    take = Take(work.markers, work.rig, work.binding, work.settings, work.curves(start), prior, work.confidence, free)
+    settings = replace(work.settings, settled=max(work.settings.settled, SETTLED))
+    take = Take(work.markers, work.rig, work.binding, settings, work.curves(start), prior, work.confidence, free)
     values, residual, weight = start.clone(), base.residual.clone(), base.weight.clone()
     parts: Parts = {}
     for first, last in _parts(free.any(1)):

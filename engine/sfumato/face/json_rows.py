@@ -68,6 +68,11 @@ def rows_of(path: Path, data: Mapping[str, Any], key: str) -> list[list[Any]]:
     return rows
 
 
+def all_numbers(values: Sequence[Any]) -> bool:
+    """Whether every one `is_number`; quick where all are."""
+    return set(map(type, values)) <= {int, float} and all(map(math.isfinite, values))
+
+
 def write_document(
     path: Path, head: Mapping[str, Any], key: str, rows: Iterable[Any], about: Mapping[str, Any], **more: Any
 ) -> None:

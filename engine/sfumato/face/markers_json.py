@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sfumato.errors import InputError
-from sfumato.face.json_rows import plain, read_document, rows_of, write_document
+from sfumato.face.json_rows import all_numbers, plain, read_document, rows_of, write_document
 from sfumato.face.rates import exact_fps
 from sfumato.face.recorded import Recorded
 
@@ -33,9 +34,8 @@ def read(path: Path) -> Recorded:
     rows = rows_of(path, data, "positions")
     grid = np.full((len(frames), len(names), 3), np.nan)
     for i, row in enumerate(rows):
-        for k, entry in enumerate(row):
-            if entry is not None:
-                grid[i, k] = _position(path, frames[i], names[k], entry)
+        seen = [k for k, entry in enumerate(row) if entry is not None]
+        grid[i, seen] = _positions(path, frames[i], [names[k] for k in seen], [row[k] for k in seen])
     about = data.get("about", {}) if isinstance(data.get("about"), dict) else {}
     step = min((b - a for a, b in pairwise(frames)), default=1.0)
     places = [round((frame - frames[0]) / step) for frame in frames]
@@ -60,13 +60,15 @@ def write(markers: Markers, path: Path) -> None:
     write_document(path, {**head, "names": list(markers.names)}, "positions", rows, about)
 
 
-def _position(path: Path, frame: float, name: str, entry: object) -> list[float]:
-    if isinstance(entry, list) and len(entry) == 3 and all(_is_number(v) for v in entry):
-        return [float(v) for v in entry]
+def _positions(path: Path, frame: float, names: list[str], entries: list[Any]) -> NDArray[np.float64]:
+    """(N, 3) of one frame."""
+    if set(map(type, entries)) <= {list} and set(map(len, entries)) <= {3} and all_numbers([*chain(*entries)]):
+        return np.array(entries, dtype=np.float64).reshape(len(entries), 3)
+    name, entry = next((n, e) for n, e in zip(names, entries, strict=True) if not _is_position(e))
     raise InputError(
         f"{path.name}: {name} at frame {frame:g} is {json.dumps(entry)[:40]}", "a position is [x, y, z] or null"
     )
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+def _is_position(entry: object) -> bool:
+    return isinstance(entry, list) and len(entry) == 3 and all_numbers(entry)
