@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Callable
 
+from sfumato_plugins.facing import tables
 from sfumato_plugins.facing.folder import edits_of
 from sfumato_plugins.facing.page import GROUPS, Review, Shown, write_page
 from sfumato_plugins.facing.page_curves import Drawn
@@ -73,13 +74,13 @@ class _Layout:
         self.stage = Stage(solution.rig, solution.resting)
 
     def review(self) -> Review:
-        rows = self.solution.rows()
+        rows = tables.rows(self.solution)
         first = self.solution.first[:MOST_SHOWN]
         shown = [self._shown(frame, why) for frame, why in first]
         clip_frames, clip, rate = self._clip()
         return Review(
             title=self.solution.title,
-            facts=self.solution.facts(),
+            facts=tables.facts(self.solution),
             rows=rows,
             first=first,
             shown=shown,
@@ -89,7 +90,7 @@ class _Layout:
             curves=self._curves(),
             frames=self.solution.frames,
             ambiguity=self.solution.ambiguity,
-            markers=self.solution.marker_rows(),
+            markers=tables.marker_rows(self.solution),
             compared=self.before.title if self.before else "",
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from sfumato_plugins.errors import wrong
 from sfumato_plugins.facing.folder import job_of, solve_of
 from sfumato_plugins.job import Job
-from sfumato_plugins.takes import plain
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from sfumato.face.curves import Curves
     from sfumato.face.markers import Markers
     from sfumato.face.rig import Rig
-
-MM = 10.0  # of a centimetre
 
 
 def load_solution(folder: str) -> Solution:
@@ -64,13 +62,11 @@ class Solution:
     def read(cls, folder: str, rig: Rig, binding: Binding, said: Mapping[str, Any]) -> Solution:
         """The solve in a folder, of a rig that is read already; `said` is its solve.json."""
         from sfumato.face.curves import load_curves
-        from sfumato.face.markers import load_markers
+        from sfumato.face.stage_takes import load_take
 
         curves = load_curves(os.path.join(folder, "curves.json")).only(rig.controls)
-        clean, raw = (
-            load_markers(os.path.join(folder, f"{stage}.json")).only(binding.names, unseen=True)
-            for stage in ("clean", "stabilise")
-        )
+        at = pathlib.Path(folder)
+        clean, raw = (load_take(at, stage).only(binding.names, unseen=True) for stage in ("clean", "stabilise"))
         one = cls(folder, said, job_of(folder), rig, binding, curves, clean, raw)
         one._kept = one._tensors()
         return one
@@ -122,12 +118,21 @@ class Solution:
 
     def _still(self, positions: Tensor) -> Tensor:
         """Positions without the drift that the solve found in them."""
-        rigid = self._kept.get("rigid")
-        if rigid is None:
+        if self.rigid is None:
             return positions
         from sfumato.face.clip import without_drift
 
-        return without_drift(positions, rigid)
+        return without_drift(positions, self.rigid)
+
+    @property
+    def rigid(self) -> Tensor | None:
+        """(F, 6) drift, as `sfumato.face.clip.Solved` has it; None before the last stage."""
+        return self._kept.get("rigid")
+
+    @property
+    def offsets(self) -> Tensor | None:
+        """(M, 3) centimetres that markers sit elsewhere; None before the last stage."""
+        return self._kept.get("offsets")
 
     @property
     def resting(self) -> Tensor:
@@ -141,8 +146,7 @@ class Solution:
     @cached_property
     def _bound(self) -> Tensor:
         found = self.binding.at(self.rig, self.values)
-        offsets = self._kept.get("offsets")
-        return found if offsets is None else found + offsets
+        return found if self.offsets is None else found + self.offsets
 
     @property
     def believed(self) -> Tensor:
@@ -177,62 +181,3 @@ class Solution:
     def note_of(self, control: str) -> str:
         """A few words on one control."""
         return str(self.said.get("controls_notes", {}).get(control, ""))
-
-    def facts(self) -> Mapping[str, Any]:
-        """What stands under the heading."""
-        import torch
-
-        first, last = self.frames[0], self.frames[-1]
-        residual = self.residual[self.residual.isfinite()] * MM
-        mean = f"{float(residual.mean()):.2f} mm, 95 % below {float(torch.quantile(residual[: 10**6], 0.95)):.2f} mm"
-        return {
-            "take": os.path.basename(self.input("markers")),
-            "rig": f"{os.path.basename(self.input('rig'))}, {len(self.rig.controls)} controls",
-            "frames": f"{first:g}-{last:g} ({len(self.frames)}) at {self.curves.fps:g}",
-            "markers": f"{len(self.binding.names)}, seen {float(self.seen.double().mean()):.1%}",
-            "stage": self.said["stage"],
-            "method": self.said["method"],
-            "residual": mean,
-            "fixed keys": self.said.get("edits", 0) or "",
-            "solver": self.said.get("solver", ""),
-            "version": self.said.get("version", ""),
-        }
-
-    def rows(self) -> list[dict[str, Any]]:
-        """Numbers of every sample."""
-        residual = self.residual * MM
-        worst = residual.nan_to_num(-1.0).max(1)
-        rigid = self._kept.get("rigid")
-        rows = []
-        for at, frame in enumerate(self.frames):
-            known = residual[at][residual[at].isfinite()]
-            row: dict[str, Any] = {
-                "frame": plain(frame),
-                "residual": float(known.mean()) if len(known) else None,
-                "worst": float(worst.values[at]) if len(known) else None,
-                "worst_marker": self.binding.names[int(worst.indices[at])] if len(known) else None,
-                "seen": 100 * float(self.seen[at].double().mean()),
-            }
-            if rigid is not None:
-                row["drift"] = float(rigid[at, 3:].norm()) * MM
-            for name in ("saturated", "ambiguous"):
-                words = self.said.get(name, {}).get(f"{frame:g}")
-                row[name] = ", ".join(words) if words else None
-            rows.append(row)
-        return rows
-
-    def marker_rows(self) -> list[dict[str, Any]]:
-        """Numbers of every marker, the worst first."""
-        residual, offsets = self.residual * MM, self._kept.get("offsets")
-        rows = []
-        for column, name in enumerate(self.binding.names):
-            known = residual[:, column][residual[:, column].isfinite()]
-            row = {"marker": name, "seen %": f"{100 * float(self.seen[:, column].double().mean()):.0f}"}
-            if len(known):
-                at = int(residual[:, column].nan_to_num(-1.0).argmax())
-                row["residual mm"], row["worst mm"] = f"{float(known.mean()):.3f}", f"{float(known.max()):.2f}"
-                row["at frame"] = f"{self.frames[at]:g}"
-            if offsets is not None:
-                row["offset mm"] = f"{float(offsets[column].norm()) * MM:.2f}"
-            rows.append(row)
-        return sorted(rows, key=lambda row: -float(row.get("residual mm", 0)))

@@ -3,37 +3,27 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Callable
 
 from sfumato_plugins.errors import JobError
-from sfumato_plugins.facing import inputs
+from sfumato_plugins.facing import inputs, made_of
 from sfumato_plugins.facing.binding_file import load_binding, save_binding
-from sfumato_plugins.facing.folder import (
-    CURVES,
-    SOLVE,
-    STAGES,
-    changed_by_hand,
-    digest,
-    digest_of,
-    edits_of,
-    solve_of,
-)
+from sfumato_plugins.facing.closing import close
+from sfumato_plugins.facing.folder import STAGES, changed_by_hand, solve_of
 from sfumato_plugins.job import Job
-from sfumato_plugins.ledger import write_json
 from sfumato_plugins.place import Place
 
 if TYPE_CHECKING:
     from sfumato.face.binding import Binding
-    from sfumato.face.curves import Curves
     from sfumato.face.markers import Markers
     from sfumato.face.rig import Rig
     from sfumato.report import Step
 
 SHARES = {"stabilise": 4, "clean": 6, "features": 4, "jaw": 12, "regions": 14, "finetune": 60}  # of the time, roughly
-FILES = tuple(f"{stage}.json" for stage in STAGES if stage != "features")
 
 
 def solve(
@@ -66,19 +56,18 @@ class _Solve:
 
         os.makedirs(self.folder, exist_ok=True)
         by_hand = changed_by_hand(self.folder)
-        left = self._left()
+        left = _said_before(self.folder)
         for name in by_hand:
             self.say(f"face: {name} was changed by hand; what comes after it is solved again")
-        take = inputs.take_of(self.job, self.values, self.say)
+        take = self._take(left, by_hand)
         rig = inputs.rig_of(self.job)
         binding = self._binding(rig, take)
         solver = inputs.solver_of(self.job, self.values, rig, self.say)
-        self._ingest(take)
         _absolute(self.job).save(os.path.join(self.folder, "job.json"))
         if not stages.jaw_controls(rig):
             self.say(f"face: the rig has no jaw ({', '.join(JAW)}); everything is solved as its regions are")
         wanted = self._wanted()
-        made_with = self._made_with(binding)
+        made_with = made_of.stages_of(self.job, self.values, binding)
         todo = [stage for stage in stale(self.folder, made_with) if stage in wanted]
         done = []
         for stage in wanted:
@@ -86,47 +75,42 @@ class _Solve:
                 telling = self._telling(stage, todo)
                 stages.run_stage(self.folder, stage, rig, binding, solver, None, telling, made_with)
                 done.append(stage)
-        return self._close(rig, binding, wanted[-1], done, {name: left.get(name, "") for name in by_hand})
+        files = left.get("files", {})
+        close(self.job, self.values, rig, binding, wanted[-1], {name: files.get(name, "") for name in by_hand})
+        return self._told(wanted[-1], done)
 
-    def _made_with(self, binding: Binding) -> str:
-        """Stands for what every stage was made with, besides the files it reads."""
-        solver = _content(self.job, "solver") if self.values["method"] != "clip" else []
-        seats = [binding.names, binding.corners.tolist(), binding.weights.tolist()]
-        return digest(repr((_content(self.job, "rig"), seats, solver)).encode())
-
-    def _left(self) -> Mapping[str, str]:
-        """Digests of the files as the stages left them the last time."""
-        try:
-            return dict(solve_of(self.folder).get("files", {}))
-        except JobError:
-            return {}
+    def _told(self, last: str, done: Sequence[str]) -> tuple[tuple[str, ...], dict[str, Any]]:
+        """The files that are there, and numbers for the record."""
+        said = solve_of(self.folder)
+        stats = {"stages": done, "seconds": round(time.monotonic() - self.began, 2), "stage": last, "device": "cpu"}
+        stats.update({name: said[name] for name in ("method", "residual_mm", "seen") if name in said})
+        names = ("solve.json", "curves.json") if said.get("controls") else ("solve.json",)
+        return tuple(os.path.join(self.folder, name) for name in names), stats
 
     def _wanted(self) -> list[str]:
         last = "finetune" if self.values["stage"] == "all" else self.values["stage"]
         return list(STAGES[1 : STAGES.index(last) + 1])
 
+    def _take(self, left: Mapping[str, Any], by_hand: Mapping[str, str]) -> Markers:
+        """The take as the stages read it; read again only where it, or how it is read, has changed."""
+        from sfumato.face.stage_takes import load_take, save_take
+
+        folder = pathlib.Path(self.folder)
+        if left.get("take") == made_of.take_of(self.job, self.values) and "ingest.json" not in by_hand:
+            return load_take(folder, "ingest")
+        take = inputs.take_of(self.job, self.values, self.say)
+        save_take(take, folder, "ingest")
+        return take
+
     def _binding(self, rig: Rig, take: Markers) -> Binding:
         """Where markers sit; kept in the folder, because laying a take onto a rig takes a while."""
-        path = os.path.join(self.folder, "binding.json")
-        of = digest(repr((_content(self.job, "rig"), _content(self.job, "binding"), take.names)).encode())
+        path, of = os.path.join(self.folder, "binding.json"), made_of.binding_of(self.job, take.names)
         try:
             return load_binding(path, of)
         except JobError:
             binding = inputs.binding_of(self.job, rig, take, self.say)
             save_binding(path, binding, of)
             return binding
-
-    def _ingest(self, take: Markers) -> None:
-        """The take as the stages read it; a file that says the same already stays."""
-        from sfumato.face.markers import save_markers
-
-        path = os.path.join(self.folder, "ingest.json")
-        beside = os.path.join(self.folder, ".ingest.json")
-        save_markers(take, beside)
-        if digest_of(self.folder, ".ingest.json") == digest_of(self.folder, "ingest.json"):
-            os.remove(beside)
-        else:
-            os.replace(beside, path)
 
     def _telling(self, stage: str, stale: list[str]) -> Callable[[Step], None]:
         """The engine's steps as a share of all stages that are to be solved."""
@@ -143,60 +127,13 @@ class _Solve:
         tell(Step("starting", 0, 1))
         return tell
 
-    def _close(
-        self, rig: Rig, binding: Binding, last: str, done: list[str], by_hand: Mapping[str, str]
-    ) -> tuple[tuple[str, ...], dict[str, Any]]:
-        """Write curves.json and, last of all, solve.json, which says what there is and what to look at."""
-        from sfumato import __version__
-        from sfumato_plugins.facing import looking
-        from sfumato_plugins.facing.solution import Solution
 
-        has = [stage for stage in CURVES if STAGES.index(stage) <= STAGES.index(last)]
-        written = ["solve.json"]
-        said: dict[str, Any] = {
-            "schema": SOLVE,
-            "stage": last,
-            "method": "staged" if "solver" in self.job.inputs and self.values["method"] != "clip" else "clip",
-            "solver": os.path.basename(inputs.path_of(self.job, "solver")),
-            "actor": self.values["actor"],
-            "version": __version__,
-            "edits": len(edits_of(self.folder)),
-        }
-        if has:
-            self._curves(has[-1])
-            said["controls"] = {
-                n: [float(low), float(high)] for n, low, high in zip(rig.controls, rig.lower, rig.upper)
-            }
-            write_json(os.path.join(self.folder, "solve.json"), said)
-            said.update(looking.summary(Solution.read(self.folder, rig, binding, said)))
-            written.append("curves.json")
-        elif os.path.isfile(os.path.join(self.folder, "curves.json")):
-            os.remove(os.path.join(self.folder, "curves.json"))  # of a stage further than what was asked for now
-        files = {name: digest_of(self.folder, name) for name in FILES}
-        said["files"] = {name: by_hand.get(name) or found for name, found in files.items() if found}
-        write_json(os.path.join(self.folder, "solve.json"), said)
-        stats = {"stages": done, "seconds": round(time.monotonic() - self.began, 2), "stage": last, "device": "cpu"}
-        stats.update({name: said[name] for name in ("method", "residual_mm", "seen") if name in said})
-        return tuple(os.path.join(self.folder, name) for name in written), stats
-
-    def _curves(self, stage: str) -> Curves:
-        """The curves of a stage, as curves.json."""
-        from sfumato.face.curves import load_curves, save_curves
-
-        curves = load_curves(os.path.join(self.folder, f"{stage}.json"))
-        about = {"stage": stage, "take": os.path.basename(inputs.path_of(self.job, "markers"))}
-        save_curves(replace(curves, about=about), os.path.join(self.folder, "curves.json"))
-        return curves
-
-
-def _content(job: Job, name: str) -> list[str]:
-    """Digests of an input's files; nothing where the job gives none."""
-    path = inputs.path_of(job, name)
-    if not path:
-        return []
-    if os.path.isdir(path):
-        return [digest_of(at, one) for at, _, names in sorted(os.walk(path)) for one in sorted(names)]
-    return [digest_of(os.path.dirname(path), os.path.basename(path))]
+def _said_before(folder: str) -> Mapping[str, Any]:
+    """What solve.json said the last time; nothing where there is none."""
+    try:
+        return solve_of(folder)
+    except JobError:
+        return {}
 
 
 def _absolute(job: Job) -> Job:
