@@ -96,7 +96,7 @@ def test_markers_that_sit_elsewhere_are_noticed_and_those_that_do_not_are_left()
     generator = torch.Generator().manual_seed(2)
     moved = 0.1 * torch.randn(len(markers.names), 3, generator=generator, dtype=torch.float64)
     elsewhere = replace(markers, positions=markers.positions + moved)
-    found, ignored = solved(elsewhere), solved(elsewhere, offsets=0.0)
+    found, ignored = solved(elsewhere), solved(elsewhere, offsets=False)
     assert found.offsets.any()
     assert off(found.curves.values, truth.values) < 0.7 * off(ignored.curves.values, truth.values)
 

@@ -20,12 +20,12 @@ from sfumato.face.binding import Binding, jacobian
 from sfumato.face.curves import Curves
 from sfumato.face.markers import Markers
 from sfumato.face.motion import LEARN, Habits, Motion
+from sfumato.face.placing import REST, Placing
 from sfumato.face.rig import NativeRig, Rig, rotation
 from sfumato.report import Report, Step, silent
 
-PLACED = 5  # rounds after which it is looked whether markers sit where they are thought to
+PLACED = 3  # rounds after which it is looked whether markers sit where they are thought to
 ELSEWHERE = 0.3  # of the residual's power that stays the same all through a take, where they do not
-OFFSETS, REST = 0.01, 5.0  # cm, and `rest`, where they do not
 LEVER = 6.0  # cm from the head's middle, at which a turn is as much as a shift
 
 
@@ -36,23 +36,23 @@ class ClipSettings:
 
     smooth, calm: Of the controls' second differences, see `Motion`. steady, still: weight of the drift's, and of the
     drift itself, in cm^-2 (of turns, at LEVER cm from the middle); those of differences for 60 samples a second.
-    offsets: Expected size of a marker's offset, cm; 0: none are looked for; None: they are where residuals stay the
-    same all through the take, as on another day. rigid: Look for drift.
+    offsets: Look for where markers sit, see `Placing`; None: where residuals stay the same all through the take, as on
+    another day. rigid: Look for drift.
     rest: Weight that pulls controls to 0 where the markers do not say anything. rounds: Steps of Gauss-Newton, at most;
     settled: no control moves further than that in the last one. learn: Learn how controls accelerate together.
     """
 
     noise: float = 0.03
-    robust: float = 5.0
-    wild: float = 6.7
+    robust: float = 4.0
+    wild: float = 5.0
     smooth: float = 11_000.0
     calm: float = 0.006
-    steady: float = 3e8
-    still: float = 1100.0
-    offsets: float | None = None
+    steady: float = 1e8
+    still: float = 300.0
+    offsets: bool | None = None
     rigid: bool = True
-    rest: float = 0.5
-    rounds: int = 18
+    rest: float = 1.0
+    rounds: int = 22
     settled: float = 1e-4
     learn: bool = True
 
@@ -157,10 +157,10 @@ class _Clip:
             self.rigid, self.settings = known.rigid.clone(), replace(self.settings, rigid=False)
         if known.offsets is not None:
             self.offsets = known.offsets.clone()
-            rest = max(settings.rest, REST) if settings.offsets is None and known.offsets.any() else settings.rest
-            self.settings = replace(self.settings, offsets=0.0, rest=rest)
+            self.settings = replace(self.settings, offsets=False)
         learn = settings.learn and known.rigid is None
         self.motion = Motion(settings.smooth, settings.calm, self.markers.fps, learn, known.habits)
+        self.placing = Placing(binding.at(rig, torch.zeros(count, dtype=torch.float64)))
         self.first = LEARN if known.rigid is not None and known.habits is not None else 0  # it begins near the answer
         self.round = self.first
 
@@ -171,7 +171,7 @@ class _Clip:
             report(Step("whole clip", done, self.settings.rounds))
             self._step()
             if done == PLACED and self.settings.offsets is None and self._elsewhere() > ELSEWHERE:
-                self.settings = replace(self.settings, offsets=OFFSETS, rest=max(self.settings.rest, REST))
+                self.settings = replace(self.settings, offsets=True)
             moved = float((self.values - before).abs().max()) if done > self.first else 1.0
             if moved < self.settings.settled and self.motion.learned(done):
                 break
@@ -225,11 +225,23 @@ class _Clip:
         if s.rigid:
             self.rigid = self.rigid + step[:, count:]
         if s.offsets:
-            apart, _ = self._apart()
-            weight = self._weights(apart.norm(dim=-1))[..., None]
-            back = apart @ rotation(self.rigid[:, :3])
-            ridge = (s.noise / s.offsets) ** 2
-            self.offsets = self.offsets + ((weight * back).sum(0) - ridge * self.offsets) / (weight.sum(0) + ridge)
+            self._place(sides.reshape(*apart.shape, -1)[..., :count].mean(0))
+
+    def _place(self, slopes: Tensor) -> None:
+        """Where markers sit, and what of the expression was where they sit. slopes: (M, 3, K), of the take's mean."""
+        apart, _ = self._apart()
+        weight = self._weights(apart.norm(dim=-1))[..., None]
+        back = apart @ rotation(self.rigid[:, :3])
+        seen = weight.sum(0)[:, 0]
+        mean = (weight * back).sum(0) / seen.clamp(min=1e-12)[:, None] + self.offsets
+        self.offsets = self.placing.offsets(seen / self.settings.noise**2, mean)
+        alike = ~self.held.any(0)
+        shift = self.placing.exchange(
+            self.offsets, slopes[..., alike], self.values[:, alike], self.rig.lower[alike], self.rig.upper[alike]
+        )
+        self.offsets = self.offsets - slopes[..., alike] @ shift
+        self.values[:, alike] += shift
+        self.values = torch.minimum(torch.maximum(self.values, self.rig.lower), self.rig.upper)
 
     def _sides(self, turn: Tensor, places: Tensor) -> Tensor:
         """How the put markers change with controls and drift."""
@@ -259,6 +271,8 @@ class _Clip:
         along[:, count:, count:] = torch.diag(s.steady * (self.markers.fps / 60) ** 4 * unit)
         diagonal = pinned.expand(frames, width).clone()
         pull = pull - pinned * now - pulled(along, now)
+        if s.offsets:
+            pull[:, :count] -= REST * (self.rig.lower >= 0)
         if self.prior is not None:
             diagonal[:, :count] += self.prior.weight
             pull[:, :count] += self.prior.weight * (self.prior.values - self.values)

@@ -1,14 +1,16 @@
 """How the controls of a clip accelerate: heavy-tailed at first, then as the clip itself does.
 
 At first each control for itself is quiet or not: w'' has the penalty smooth calm sqrt(w''^2 + calm^2), reweighted.
-Then accelerations are normal with a covariance over controls, C, and a scale for every frame, a: A_f = (a_f C)^-1. Both
-come from the accelerations of the last round, so that what moves together in this performance is asked for less
-evidence than what never does (empirical Bayes).
+Then accelerations are normal with a covariance over controls, C, and a scale for every frame and control, a:
+
+    A_f = diag(a_f)^-1 C^-1 diag(a_f)^-1
+
+C comes from the accelerations of the last round, a from those around the frame, of a control and of what moves with it
+(empirical Bayes): what moves together in this performance, and when, is asked for less evidence than what does not.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from statistics import fmean
+from dataclasses import dataclass, replace
 
 import torch
 from scipy.ndimage import uniform_filter1d
@@ -17,8 +19,8 @@ from torch import Tensor
 ALONE = 4  # rounds after which activity counts
 LEARN = 6  # rounds after which the covariance is learned
 NEAR, WIDE = 5, 9  # samples over which activity is one
-SHARE = 3.5  # by how much smoothed accelerations understate the clip's
-FLOOR = 0.1  # of the mean activity: no frame is quieter
+SHARE = 5.4  # by how much smoothed accelerations understate the clip's
+FLOOR = 0.05  # of the mean activity: no frame is quieter
 ENOUGH = 4  # accelerations for each control, to learn from
 
 
@@ -26,20 +28,23 @@ ENOUGH = 4  # accelerations for each control, to learn from
 class Habits:
     """What a clip tells of how its controls accelerate, so that a part of it is solved as it was in the whole.
 
-    precision: (K, K), C^-1. activity: Mean square of second differences. scale: Mean of the frames' activities.
+    precision: (K, K), C^-1. alike: (K, K), how much of each control's activity is in every other's; rows sum to 1.
+    spread: (K,), mean squares of second differences. scale: (K,), means of activities.
     """
 
     precision: Tensor
-    activity: float
-    scale: float
+    alike: Tensor
+    spread: Tensor
+    scale: Tensor
 
     @staticmethod
     def pooled(several: Sequence["Habits"]) -> "Habits":
         """Those of several clips of one performance, each counting alike."""
-        scale = fmean(one.scale for one in several)
-        covariances = torch.stack([torch.linalg.inv(one.precision) / one.scale for one in several])
-        activity = fmean(one.activity for one in several)
-        return Habits(torch.linalg.inv(scale * covariances.mean(0)), activity, scale)
+        covariance = torch.stack([torch.linalg.inv(one.precision) for one in several]).mean(0)
+        alike, spread, scale = (
+            torch.stack([getattr(one, name) for one in several]).mean(0) for name in ("alike", "spread", "scale")
+        )
+        return Habits(torch.linalg.inv(covariance), alike, spread, scale)
 
 
 class Motion:
@@ -64,7 +69,8 @@ class Motion:
         if done >= LEARN and self._learn and not self._given and len(bent) >= ENOUGH * bent.shape[1]:
             self.habits = self._learned_from(bent)
         if done >= LEARN and self.habits is not None:
-            return self.habits.precision / _activity(bent, self.habits)[..., None]
+            active = _activity(bent, self.habits)
+            return self.habits.precision / (active[:, :, None] * active[:, None])
         weight = torch.full_like(bent, self._smooth)
         if done >= ALONE and len(bent):
             size = (_over(bent.square(), NEAR) + self._calm**2).sqrt()
@@ -73,19 +79,22 @@ class Motion:
 
     def _learned_from(self, bent: Tensor) -> Habits:
         # Differs from expectation-maximisation: SHARE stands for the posterior covariance, which it would add.
-        activity = float(bent.square().mean())
-        active = _activity(bent, Habits(torch.empty(0), activity, 1.0))
-        scale = float(active.mean())
-        even = bent / (active / scale).sqrt()
-        least = 0.05 * self._calm**2 * torch.eye(bent.shape[1], dtype=bent.dtype)
-        covariance = SHARE * even.T @ even / len(even) + least
-        return Habits(torch.linalg.inv(covariance), activity, scale)
+        least = 0.05 * self._calm**2
+        spread = bent.square().mean(0) + least
+        each = bent / spread.sqrt()
+        alike = (each.T @ each / len(each)).square()
+        alike = alike / alike.sum(1, keepdim=True).clamp(min=1e-12)
+        plain = Habits(torch.empty(0), alike, spread, torch.ones_like(spread))
+        scale = _activity(bent, plain).mean(0)
+        even = bent / _activity(bent, replace(plain, scale=scale))
+        covariance = SHARE * even.T @ even / len(even) + least * torch.eye(bent.shape[1], dtype=bent.dtype)
+        return Habits(torch.linalg.inv(covariance), alike, spread, scale)
 
 
 def _activity(bent: Tensor, habits: Habits) -> Tensor:
-    """The frames' scales a (F - 2, 1), 1 on the mean of the whole clip."""
-    active = _over(bent.square().mean(1, keepdim=True), WIDE)
-    found: Tensor = (active + FLOOR**2 * habits.activity).sqrt() / habits.scale
+    """The scales a (F - 2, K) of frames and controls, 1 on the mean of the clip that the habits are of."""
+    around = _over(bent.square() / habits.spread @ habits.alike.T, WIDE)
+    found: Tensor = (around + FLOOR**2).sqrt() / habits.scale
     return found
 
 

@@ -4,7 +4,7 @@ Keys are followed from there, not from the run before. So what lies in a folder 
 whatever the order they were fixed in, and a key that is let go gives the same bytes back.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from sfumato.face.motion import Habits
 from sfumato.face.stage_work import Work
 from sfumato.face.stale import FOLLOWS, STAGES, digest_of, manifest
 
+HABITS = "habits: "  # what goes before their names
 Parts = dict[str, list[int]]  # what a part that was solved again was made of -> its first row and the one after it
 
 
@@ -47,8 +48,7 @@ def keep(work: Work, kept: Kept) -> str:
         tensors |= {"residual": left.residual, "weight": left.weight}
         tensors |= {"base residual": base.residual, "base weight": base.weight}
     if base.habits is not None:
-        numbers = torch.tensor([base.habits.activity, base.habits.scale], dtype=torch.float64)
-        tensors |= {"habits": base.habits.precision, "habits' sizes": numbers}
+        tensors |= {f"{HABITS}{name}": tensor for name, tensor in vars(base.habits).items()}
     data = save({name: tensor.contiguous() for name, tensor in tensors.items()})
     write_bytes(work.folder / f"{work.stage}.safetensors", data)
     return digest_of(data)
@@ -77,10 +77,9 @@ def kept_before(work: Work) -> Kept | None:
 
 
 def _kept(work: Work, found: dict[str, Tensor], parts: Parts) -> Kept:
-    habits = None
-    if "habits" in found:
-        activity, scale = found["habits' sizes"].tolist()
-        habits = Habits(found["habits"], activity, scale)
+    names = [field.name for field in fields(Habits)]
+    known = all(HABITS + name in found for name in names)
+    habits = Habits(**{name: found[HABITS + name] for name in names}) if known else None
     unknown = torch.full(work.confidence.shape, torch.nan, dtype=torch.float64)
     sizes = {name: found.get(name, unknown) for name in ("residual", "weight", "base residual", "base weight")}
     base = Solved(work.curves(found["base"]), found["rigid"], found["offsets"], sizes["base residual"],
