@@ -13,13 +13,16 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from sfumato.face.belief import errors
 from sfumato.face.binding import Binding
+from sfumato.face.curves import Curves
 from sfumato.face.markers import Markers
 from sfumato.face.rig import Rig
 from sfumato.face.solver_file import SolverFile
 
 OTHER = 0.15  # centimetres: RMS of what is left at the markers above which it is another day
-ROUNDS = 3
+DOUBT = 0.04  # RMS error of the controls, as the markers tell it, from which a solver's word is no word of the day
+ROUNDS, LOOKED_AT = 5, 400  # of looking; frames, about
 DATA = 0.5  # confidence from which a sample is data, not a guess
 
 
@@ -61,18 +64,20 @@ def look(solver: SolverFile, clean: Markers, confidence: Tensor, rig: Rig, bindi
     Args:
         clean: The binding's markers, the head still, gaps filled. confidence: (F, M); what was filled in counts little.
     """
-    sure = confidence >= DATA
-    home = _home(solver, rig, binding)
-    own, scatter = _own(_left(solver, clean, confidence, sure, rig, binding), home)
-    bias = float(own.square().sum(1).mean().sqrt())
-    found = Quality(bias, scatter, torch.zeros_like(own), False)
-    for _ in range(ROUNDS if bias > OTHER else 0):
-        there = solver.on(solver.graph.rest + _ordered(own, binding, solver))
-        further, less = _own(_left(there, clean, confidence, sure, rig, binding), home)
-        if less >= found.scatter:
-            break
-        found, own = Quality(bias, less, own, True), further
-    return found
+    every = max(1, len(confidence) // LOOKED_AT)
+    some, sure = replace(clean, positions=clean.positions[::every]), confidence[::every]
+    home, alone = _home(solver, rig, binding), replace(solver, ahead=0.0)
+    own, scatter = _own(_left(alone, some, sure, rig, binding), home)
+    known = Quality(float(own.square().sum(1).mean().sqrt()), scatter, torch.zeros_like(own), False)
+    if known.bias <= OTHER:
+        return known
+    for _ in range(ROUNDS - 1):
+        there = alone.on(solver.graph.rest + _ordered(own, binding, solver))
+        own, scatter = _own(_left(there, some, sure, rig, binding), home)
+    found = Quality(known.bias, scatter, own, True)
+    curves = _curves(found.on(solver, binding), clean, confidence, rig)
+    off = errors(curves, found.taken_off(clean), confidence, rig, binding).square().mean().sqrt()
+    return found if float(off) < DOUBT else known
 
 
 def _own(left: Tensor, home: Tensor) -> tuple[Tensor, float]:
@@ -81,11 +86,14 @@ def _own(left: Tensor, home: Tensor) -> tuple[Tensor, float]:
     return middle - home, float((left - middle).square().sum(-1).nanmean().sqrt())
 
 
-def _left(solver: SolverFile, clean: Markers, confidence: Tensor, sure: Tensor, rig: Rig, binding: Binding) -> Tensor:
+def _curves(solver: SolverFile, clean: Markers, confidence: Tensor, rig: Rig) -> Curves:
+    return solver.regions(clean, confidence, solver.jaw(clean, confidence)).only(rig.controls)
+
+
+def _left(solver: SolverFile, clean: Markers, confidence: Tensor, rig: Rig, binding: Binding) -> Tensor:
     """(F, M, 3) what the solver's curves leave at the markers; NaN where there is no data."""
-    curves = solver.regions(clean, confidence, solver.jaw(clean, confidence)).only(rig.controls)
-    left = clean.positions - binding.at(rig, curves.values)
-    return torch.where(sure[..., None], left, torch.nan)
+    left = clean.positions - binding.at(rig, _curves(solver, clean, confidence, rig).values)
+    return torch.where((confidence >= DATA)[..., None], left, torch.nan)
 
 
 def _home(solver: SolverFile, rig: Rig, binding: Binding) -> Tensor:

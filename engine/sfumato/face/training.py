@@ -29,8 +29,7 @@ from sfumato.report import Report, Step, silent
 
 BLUR = 0.03  # noise on the jaw that the regions are given
 HELD = 0.15  # of the approved frames, in one block, to measure errors on
-BELIEF = 0.03  # of the inverse variance: errors of neighbouring frames are alike and lean to the usual face
-LEAST = 0.01  # no control's error is taken to be smaller
+LEAST = 0.005  # no control's error is taken to be smaller
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ def train_solver(
     error = _errors(rig, binding, solver, seen[~train], known[~train], offsets, draw)
     return replace(
         solver,
-        weight=BELIEF / error.clamp(min=LEAST).square(),
+        weight=1 / error.clamp(min=LEAST).square(),
         actor=s.actor,
         consent=s.consent,
         date=datetime.date.today().isoformat(),

@@ -102,10 +102,12 @@ class Methods:
         return solver.regions(markers, sure, solver.jaw(markers, sure)), day.taken_off(markers), sure
 
     def _tuned(self, take: Markers) -> Tensor:
+        from sfumato.face.belief import belief
         from sfumato.face.clip import Prior, solve_clip
 
         start, markers, sure = self._staged(take)
-        prior = Prior(start.values, self._solver().weight.expand_as(start.values))
+        weight = belief(self._solver(), start, markers, sure, self.rig, self.binding)
+        prior = Prior(start.values, weight.expand_as(start.values))
         solved = solve_clip(markers, self.rig, self.binding, start=start, prior=prior, confidence=sure)
         return solved.curves.values
 
