@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from sfumato_plugins.benches import face_methods as methods
 from sfumato_plugins.benches.face_protocol import CONDITIONS, WORSE, Case, make
+from sfumato_plugins.benches.face_stages import against, bought
+from sfumato_plugins.benches.face_stages import as_text as stages_text
 from sfumato_plugins.benches.face_targets import reproduced, targets
 from sfumato_plugins.benches.table import Rows, as_table
 
@@ -67,6 +69,8 @@ def run(data: str, *, full: bool = False, work: str = WORK, say: Say = lambda li
         "means": _means(rows),
         "reproduced": reproduced(rows),
         "targets": targets(rows),
+        "stages": bought(rows),
+        "against": against(rows),
     }
 
 
@@ -80,6 +84,7 @@ def as_text(document: dict[str, Any]) -> str:
             "\n".join(", ".join(f"{name} {_said(value)}" for name, value in row.items()) for row in others),
             "Baselines against the published runs\n"
             + as_table(document["reproduced"], ("name", "value", "published", "within")),
+            stages_text(document["rows"]),
             as_table(document["targets"], ("name", "value", "bound", "met")),
             f"sfumato {document['version']}, {document['device']}",
         )
@@ -138,14 +143,16 @@ class _Bench:
         found = []
         for number, test in enumerate(tests if self.full else tests[:1]):
             truth = test if self.full else test[:QUICK_FRAMES]
-            for condition in ("drift", "raw"):
+            for condition in ("drift", "raw", WORSE):
+                live = condition == WORSE  # a lost corner of the mouth, as a stage sees it
                 for seed in SEEDS:
                     case = make(self.setup, truth, condition, seed, self.slow)
                     label = f"FACEGOOD {number + 1}, {condition}"
                     classical = methods.Methods(self.setup)
-                    found += self._rows(label, classical, case, (methods.DRIFT, methods.CLIP, methods.OURS))
+                    peers = (methods.PLAIN, methods.DRIFT, methods.OFFSETS)
+                    found += self._rows(label, classical, case, peers if live else (*peers, methods.CLIP, methods.OURS))
                     for what, learned in trained.items():
-                        ways = (methods.LIVE, methods.JAW, methods.TUNED)
+                        ways = (methods.LIVE,) if live else (methods.LIVE, methods.JAW, methods.TUNED)
                         found += self._rows(label, methods.Methods(self.setup, learned()), case, ways, trained=what)
         return found
 

@@ -20,6 +20,7 @@ EDGE, FRAME_EDGE = 0.6, 0.8  # mm, where Huber's rule turns linear: in a clip, f
 SMOOTH = 300.0  # weight of the controls' second differences in a clip, per mm^2
 STEADY, STILL = 3e4, 1.0  # of the drift's second differences, and of the drift
 BEFORE = 25.0  # weight that pulls a control to its value in the frame before
+EARLY = 0.1  # frames that a marker's offset is held back by
 RIDGE, FRAME_RIDGE = 0.06, 0.7  # weight that pulls a control to 0
 LEVER = 60.0  # mm: a turn is counted as the millimetres it moves a point so far from the middle
 
@@ -53,13 +54,14 @@ def model(rest: Tensor, deltas: Tensor) -> Model:
     return Model(shapes, arm.reshape(-1, 6))
 
 
-def frame_by_frame(known: Model, moved: Tensor, rigid: bool) -> Tensor:
+def frame_by_frame(known: Model, moved: Tensor, rigid: bool, offsets: bool = False) -> Tensor:
     """Causal: each frame against its own markers and the controls of the frame before.
 
     Args:
         known: The rig at its markers.
         moved: (F, M, 3) cm, markers less where they rest, NaN where unseen.
         rigid: Also six unknowns of drift a frame.
+        offsets: Each marker sits where the frames so far say: the running mean of what was left at it.
     """
     import numpy as np
     import torch
@@ -69,13 +71,17 @@ def frame_by_frame(known: Model, moved: Tensor, rigid: bool) -> Tensor:
     count = known.shapes.shape[1]
     ties = np.concatenate([np.full(count, BEFORE), np.full(sides.shape[1] - count, 0.5)])
     now, found = np.zeros(sides.shape[1]), []
+    own, counts = np.zeros(len(sides)), np.zeros(len(sides))
     for row, seen in zip(data, weight):
-        last, size = now, None
+        row, last, size = row - own, now, None
         for _ in range(4):
             here = seen if size is None else seen * np.minimum(FRAME_EDGE / np.maximum(size, 1e-9), 1).repeat(3)
             normal = sides.T @ (here[:, None] * sides) + np.diag(ties + FRAME_RIDGE)
             now = _boxed(normal, sides.T @ (here * row) + ties * last, now, count)
             size = np.linalg.norm(((row - sides @ now) * seen).reshape(-1, 3), axis=1)
+        if offsets:
+            counts += here
+            own += here * (row - sides @ now) / (counts + EARLY)
         found.append(now[:count])
     return torch.from_numpy(np.stack(found))
 

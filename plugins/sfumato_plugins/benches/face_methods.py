@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from sfumato.face.solver_file import SolverFile
 
 PLAIN, DRIFT, CLIP = "least squares", "least squares + drift", "whole clip + drift"
+OFFSETS = "least squares + drift + offsets"
 PRIOR = "whole clip, prior of others"
 POSITIONS, GRAPH, JAW, TUNED = "network, positions", "network, graph", "jaw first", "jaw first, fine-tuned"
 LIVE, OURS = "jaw first, live", "sfumato, whole clip"
-CAUSAL = (PLAIN, DRIFT, LIVE)  # these see no frame to come
+CAUSAL = (PLAIN, DRIFT, OFFSETS, LIVE)  # these see no frame to come
 FACES, EPOCHS = 6000, 30
 
 
@@ -53,11 +54,11 @@ class Methods:
 
     def names(self) -> tuple[str, ...]:
         """Those there are."""
-        classical = (PLAIN, DRIFT, CLIP, OURS)
+        classical = (PLAIN, DRIFT, OFFSETS, CLIP, OURS)
         if self.learned is None:
             return classical
         single = (POSITIONS, GRAPH) if self.learned.positions is not None else ()
-        return (PLAIN, DRIFT, CLIP, *single, LIVE, JAW, TUNED, OURS)
+        return (PLAIN, DRIFT, OFFSETS, CLIP, *single, LIVE, JAW, TUNED, OURS)
 
     def solve(self, name: str, case: Case) -> tuple[Tensor, float]:
         """Controls (F, K) and seconds."""
@@ -65,6 +66,7 @@ class Methods:
         ways: dict[str, Callable[[], Tensor]] = {
             PLAIN: lambda: baselines.frame_by_frame(self.model, moved, False),
             DRIFT: lambda: baselines.frame_by_frame(self.model, moved, True),
+            OFFSETS: lambda: baselines.frame_by_frame(self.model, moved, True, True),
             CLIP: lambda: baselines.whole_clip(self.model, moved),
             POSITIONS: lambda: self._single(moved, False),
             GRAPH: lambda: self._single(moved, True),
