@@ -10,9 +10,12 @@ import torch
 from torch import Tensor
 
 from sfumato.errors import InputError
+from sfumato.face.belief import belief
 from sfumato.face.clip import Prior, Solved
 from sfumato.face.curves import load_curves, save_curves
 from sfumato.face.following import follow, near_keys, tied_to
+from sfumato.face.markers import Markers
+from sfumato.face.solver_file import SolverFile
 from sfumato.face.stage_kept import Kept, Parts, kept_before, kept_by
 from sfumato.face.stage_work import Work
 from sfumato.face.takes import Take, solve_take
@@ -70,14 +73,15 @@ def finetune(work: Work) -> Kept:
     kept = kept_before(work)
     origin = kept.given if kept else given.base
     by_hand = torch.zeros_like(given.now, dtype=torch.bool) if kept is None else kept.by_hand
-    base = kept.base if kept else _tuned(work, origin)
+    told = kept.belief if kept else _belief(work, origin)
+    base = kept.base if kept else _tuned(work, origin, told)
     changed = given.now != origin
     jaws = torch.zeros_like(changed)
     jaws[:, columns] = changed[:, columns]
     free = near_keys(work) | tied_to(work, jaws)
     free = (free | tied_to(work, changed & ~free)) & ~by_hand  # what the regions' stage has followed is not new
-    left, parts = follow(work, base, work.keyed(base.curves.values), free, _prior(work, given.now), kept)
-    return _left(work, Kept(base, origin, left, by_hand, parts))
+    left, parts = follow(work, base, work.keyed(base.curves.values), free, _prior(given.now, told), kept)
+    return _left(work, Kept(base, origin, left, by_hand, parts, told))
 
 
 def _given(work: Work, stage: str) -> Given:
@@ -104,20 +108,35 @@ def _take(work: Work, start: Tensor, prior: Prior | None = None, free: Tensor | 
     return Take(work.markers, work.rig, work.binding, work.settings, begin, prior, work.confidence, free)
 
 
-def _tuned(work: Work, start: Tensor) -> Solved:
+def _tuned(work: Work, start: Tensor, told: Tensor | None) -> Solved:
     """The whole take against the markers."""
-    take = _take(work, start, _prior(work, start))
+    take = _take(work, start, _prior(start, told))
     if work.solver is None:
         return solve_take(take, work.report)
     _, day = work.of_the_day
-    found = solve_take(
-        replace(take, markers=replace(work.markers, positions=work.markers.positions - day)), work.report
-    )
+    if day.any():  # it is known nearly; the rest is looked for with the curves
+        take = replace(take, settings=replace(work.settings, offsets=True))
+    found = solve_take(replace(take, markers=_without(day, work.markers)), work.report)
     return replace(found, offsets=found.offsets + day)
 
 
-def _prior(work: Work, values: Tensor) -> Prior | None:
-    return Prior(values, work.solver.weight.expand_as(values)) if work.solver is not None else None
+def _belief(work: Work, start: Tensor) -> Tensor | None:
+    """(K,) how much the fine-tune believes the networks' curves."""
+    if work.solver is None:
+        return None
+    solver, day = work.of_the_day
+    if not isinstance(solver, SolverFile):
+        return solver.weight
+    return belief(solver, work.curves(start), _without(day, work.markers), work.confidence, work.rig, work.binding)
+
+
+def _prior(values: Tensor, told: Tensor | None) -> Prior | None:
+    return None if told is None else Prior(values, told.double().expand_as(values))
+
+
+def _without(day: Tensor, markers: Markers) -> Markers:
+    """Markers as on the day that the solver knows."""
+    return replace(markers, positions=markers.positions - day)
 
 
 def _network_jaw(work: Work) -> Tensor:

@@ -30,6 +30,7 @@ class Kept:
 
     left: The same with keys, as it was left. by_hand: (F, K) bool, what a person has changed in its file since; `base`
     and `left` hold their values. parts: What of `left` was solved again, and of what.
+    belief: (K,) how much the fine-tune believes the networks; None without them.
     """
 
     base: Solved
@@ -37,6 +38,7 @@ class Kept:
     left: Solved
     by_hand: Tensor
     parts: Parts
+    belief: Tensor | None = None
 
 
 def keep(work: Work, kept: Kept) -> str:
@@ -47,6 +49,8 @@ def keep(work: Work, kept: Kept) -> str:
     if work.stage == STAGES[-1]:  # others are not looked at
         tensors |= {"residual": left.residual, "weight": left.weight}
         tensors |= {"base residual": base.residual, "base weight": base.weight}
+    if kept.belief is not None:
+        tensors["belief"] = kept.belief
     if base.habits is not None:
         tensors |= {f"{HABITS}{name}": tensor for name, tensor in vars(base.habits).items()}
     data = save({name: tensor.contiguous() for name, tensor in tensors.items()})
@@ -85,7 +89,7 @@ def _kept(work: Work, found: dict[str, Tensor], parts: Parts) -> Kept:
     base = Solved(work.curves(found["base"]), found["rigid"], found["offsets"], sizes["base residual"],
                   sizes["base weight"], habits)  # fmt: skip
     left = replace(base, curves=work.curves(found["values"]), residual=sizes["residual"], weight=sizes["weight"])
-    return Kept(base, found["given"], left, found["by_hand"], parts)
+    return Kept(base, found["given"], left, found["by_hand"], parts, found.get("belief"))
 
 
 def _changed(work: Work, kept: Kept, names: tuple[str, ...], values: Tensor) -> Kept:
