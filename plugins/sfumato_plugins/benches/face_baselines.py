@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-EDGE, FRAME_EDGE = 0.6, 0.8  # mm, where Huber's rule turns linear: in a clip, frame by frame
+EDGE, FRAME_EDGE = 0.6, 1.0  # mm, where Huber's rule turns linear: in a clip, frame by frame
 SMOOTH = 300.0  # weight of the controls' second differences in a clip, per mm^2
 STEADY, STILL = 3e4, 1.0  # of the drift's second differences, and of the drift
-BEFORE = 25.0  # weight that pulls a control to its value in the frame before
+BEFORE = 35.0  # weight that pulls a control to its value in the frame before
 EARLY = 0.1  # frames that a marker's offset is held back by
-RIDGE, FRAME_RIDGE = 0.06, 0.7  # weight that pulls a control to 0
+RIDGE, FRAME_RIDGE = 0.08, 1.2  # weight that pulls a control to 0
 LEVER = 60.0  # mm: a turn is counted as the millimetres it moves a point so far from the middle
 
 
