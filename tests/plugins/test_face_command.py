@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from sfumato.face.curves import load_curves
+from sfumato.face.edits import dependants
 from sfumato_plugins.cli import main
 from sfumato_plugins.ledger import read_journal
 
@@ -76,6 +77,23 @@ def test_a_locked_key_is_exact_and_only_what_depends_on_it_moves(head, solved, t
     assert all(torch.equal(before.of(name), after.of(name)) for name in untouched)
     assert main(["face", "edit", str(out), "--list"]) == 0
     assert "jawOpen" in capsys.readouterr().out
+
+
+def test_with_a_solver_too_a_key_of_the_jaw_leaves_brows_and_eyes_to_the_bit(head, solved, tmp_path):
+    trained, out = tmp_path / "actor.safetensors", tmp_path / "v001"
+    learn = ["--rig", head / "head.npz", "--frames", solved, "--out", trained, "--samples", 300, "--epochs", 3]
+    assert main(["face", "train", *map(str, learn), "--progress", "quiet"]) == 0
+    assert main(head.words(out, "--solver", trained)) == 0
+    before = {stage: load_curves(out / f"{stage}.json") for stage in ("regions", "finetune")}
+    edit = ["face", "edit", str(out), "--control", "jawOpen", "--frame", "1012", "--value", "0.4", "--lock"]
+    assert main([*edit, "--progress", "quiet"]) == 0
+    tied = dependants(head.rig, head.rig.markers, ["jawOpen"])
+    for stage, was in before.items():
+        now = load_curves(out / f"{stage}.json")
+        assert now.of("jawOpen")[11] == 0.4
+        assert not torch.equal(now.values, was.values)
+        assert all(torch.equal(now.of(name), was.of(name)) for name in now.names if name not in tied)
+    assert not {name for name in tied if name.startswith(("brow", "eye"))}
 
 
 def test_a_key_that_is_let_go_gives_the_bytes_back(head, solved, tmp_path):
