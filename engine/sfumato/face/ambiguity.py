@@ -95,7 +95,7 @@ def _covariances(rig: Rig, binding: Binding, values: Tensor, weight: Tensor, noi
     found = []
     for part in told.split(CHUNK):
         seen = part[:, : weight.shape[1]]
-        at = part[:, weight.shape[1] :] if not linear else values[:1].expand(len(part), -1)
+        at = part[:, weight.shape[1] :] if not linear else values[:1]
         slopes = torch.cat([jacobian(rig, binding, at), _drift(binding.at(rig, at))], -1)
         believed = (seen / noise**2).repeat_interleave(3, 1)[..., None]
         normal = slopes.transpose(1, 2) @ (believed * slopes) + torch.diag(1.0 / before)
