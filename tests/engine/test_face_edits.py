@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sfumato.errors import InputError, RequestError
 from sfumato.face.binding import Binding
-from sfumato.face.clip import ClipSettings
+from sfumato.face.clip_settings import ClipSettings
 from sfumato.face.curves import Curves, load_curves, save_curves
 from sfumato.face.edits import Key, dependants, read_edits, ties, window
 from sfumato.face.markers import Markers, load_markers, save_markers

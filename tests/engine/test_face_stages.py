@@ -10,7 +10,8 @@ from safetensors.torch import load_file
 from sfumato.errors import InputError
 from sfumato.face.binding import Binding
 from sfumato.face.clean import clean
-from sfumato.face.clip import ClipSettings, Prior, solve_clip
+from sfumato.face.clip import solve_clip
+from sfumato.face.clip_settings import ClipSettings, Prior
 from sfumato.face.curves import Curves, load_curves, save_curves
 from sfumato.face.markers import Markers, load_markers, save_markers
 from sfumato.face.quality import look

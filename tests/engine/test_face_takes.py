@@ -8,7 +8,8 @@ import torch
 
 from sfumato.errors import Cancelled
 from sfumato.face import takes
-from sfumato.face.clip import ClipSettings, Solved, solve_clip
+from sfumato.face.clip import solve_clip
+from sfumato.face.clip_settings import ClipSettings, Solved
 from sfumato.face.curves import Curves
 from sfumato.face.demo_performance import demo_performance
 from sfumato.face.demo_rig import demo_rig

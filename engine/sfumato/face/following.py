@@ -13,7 +13,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from sfumato.face.clip import Known, Prior, Solved
+from sfumato.face.clip_settings import Known, Prior, Solved
 from sfumato.face.edits import window
 from sfumato.face.stage_kept import Kept, Parts
 from sfumato.face.stage_work import Work

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sfumato.errors import InputError
 from sfumato.face.belief import belief
-from sfumato.face.clip import Prior, Solved
+from sfumato.face.clip_settings import Prior, Solved
 from sfumato.face.curves import load_curves, save_curves
 from sfumato.face.following import follow, near_keys, tied_to
 from sfumato.face.markers import Markers

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sfumato.atomic import write_bytes
 from sfumato.errors import InputError
-from sfumato.face.clip import Solved
+from sfumato.face.clip_settings import Solved
 from sfumato.face.curves import load_curves
 from sfumato.face.motion import Habits
 from sfumato.face.stage_work import Work

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from sfumato.face.binding import Binding
-from sfumato.face.clip import ClipSettings, Prior
+from sfumato.face.clip_settings import ClipSettings, Prior
 from sfumato.face.control_names import find
 from sfumato.face.curves import Curves
 from sfumato.face.edits import Key, read_edits, row_of, ties

@@ -17,7 +17,7 @@ from sfumato.errors import InputError
 from sfumato.face import stage_curves
 from sfumato.face.binding import Binding
 from sfumato.face.clean import clean
-from sfumato.face.clip import ClipSettings
+from sfumato.face.clip_settings import ClipSettings
 from sfumato.face.control_names import find
 from sfumato.face.features import build_graph, graph_features
 from sfumato.face.regions import JAW

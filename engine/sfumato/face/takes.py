@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from sfumato.face.binding import Binding
-from sfumato.face.clip import ClipSettings, Known, Prior, Solved, solve_clip
+from sfumato.face.clip import solve_clip
+from sfumato.face.clip_settings import ClipSettings, Known, Prior, Solved
 from sfumato.face.curves import Curves
 from sfumato.face.markers import Markers
 from sfumato.face.motion import Habits

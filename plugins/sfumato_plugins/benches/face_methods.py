@@ -105,7 +105,8 @@ class Methods:
 
     def _tuned(self, take: Markers) -> Tensor:
         from sfumato.face.belief import belief
-        from sfumato.face.clip import Prior, solve_clip
+        from sfumato.face.clip import solve_clip
+        from sfumato.face.clip_settings import Prior
 
         start, markers, sure = self._staged(take)
         weight = belief(self._solver(), start, markers, sure, self.rig, self.binding)
