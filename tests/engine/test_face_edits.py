@@ -165,6 +165,9 @@ def test_a_key_moves_its_neighbours_and_the_mouth_with_it(solved, tmp_path):
     near = slice(56, 63)
     for name in ("jawOpen", "mouthSmile_L", "mouthSmile_R"):
         assert not torch.equal(before.of(name)[near], after.of(name)[near])
+    share = (after.of("jawOpen") - before.of("jawOpen")) / (0.9 - before.of("jawOpen")[59])
+    assert (share[[58, 60]] > 0.5).all()  # not a jump for one frame
+    assert (share[[49, 69]].abs() < 0.1).all()
 
 
 def test_what_a_person_changed_in_a_stages_file_outlives_keys(solved, tmp_path):

@@ -1,9 +1,10 @@
 """Solving again what depends on a key, and nothing else.
 
-Around every key some samples of some controls are free (`edits.window`, `edits.dependants`); so are those around curves
-that a stage before has changed. Samples that lie near each other are one part; a part is solved for itself, over a few
-samples more on both sides that stay, with the drift, offsets and habits of the whole take. What is not free keeps its
-bits. A part that was made of the same before is not solved again.
+The key's control goes with it for some samples (`Work.keyed`): one sample alone would be a jump. Around every key some
+samples of some controls are free (`edits.window`, `edits.dependants`); so are those around curves that a stage before
+has changed. Samples that lie near each other are one part; a part is solved for itself, over a few samples more on both
+sides that stay, with the drift, offsets and habits of the whole take. What is not free keeps its bits. A part that was
+made of the same before is not solved again.
 """
 
 import json
@@ -15,12 +16,14 @@ from torch import Tensor
 
 from sfumato.face.clip_settings import Known, Prior, Solved
 from sfumato.face.edits import window
+from sfumato.face.motion import LEARN
 from sfumato.face.stage_kept import Kept, Parts
 from sfumato.face.stage_work import Work
 from sfumato.face.stale import digest_of
 from sfumato.face.takes import Take
 
 SETTLED = 2.5e-3  # of a control: those near a limit go to and fro by up to that, however often they are solved
+ROUNDS = 8  # from where habits count: a key that the markers contradict would be argued with for long
 AROUND = 8  # samples on both sides of a part that its second differences, and their mean size, reach over
 
 
@@ -56,8 +59,9 @@ def follow(
     Raises:
         sfumato.errors.Cancelled: by the report.
     """
-    prior = work.soft(prior)
-    settings = replace(work.settings, settled=max(work.settings.settled, SETTLED))
+    prior = work.believed(start, prior)
+    rounds = min(work.settings.rounds, LEARN + ROUNDS)
+    settings = replace(work.settings, settled=max(work.settings.settled, SETTLED), rounds=rounds)
     take = Take(work.markers, work.rig, work.binding, settings, work.curves(start), prior, work.confidence, free)
     values, residual, weight = start.clone(), base.residual.clone(), base.weight.clone()
     parts: Parts = {}

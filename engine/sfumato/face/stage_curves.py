@@ -37,10 +37,11 @@ def jaw(work: Work) -> Kept:
     columns = work.columns(work.jaw)
     if work.solver is not None:
         base = kept.base if kept else _said(work, _network_jaw(work))
-        left, parts = replace(base, curves=work.curves(work.keyed(base.curves.values))), Parts()
+        left, parts = replace(base, curves=work.curves(work.keyed(base.curves.values, by_hand))), Parts()
     else:
         base = kept.base if kept else solve_take(_take(work, blank), work.report)
-        left, parts = follow(work, base, work.keyed(base.curves.values), near_keys(work) & ~by_hand, None, kept)
+        start = work.keyed(base.curves.values, by_hand)
+        left, parts = follow(work, base, start, near_keys(work) & ~by_hand, None, kept)
     return _left(work, Kept(base, blank, left, by_hand, parts), columns)
 
 
@@ -57,12 +58,12 @@ def regions(work: Work) -> Kept:
         base = kept.base if kept else _said(work, _network_regions(work, given.base))
         told = tied_to(work, changed) & ~fixed & ~by_hand
         values = torch.where(told, _network_regions(work, given.now), base.curves.values) if told.any() else None
-        values = work.keyed(base.curves.values if values is None else values)
+        values = work.keyed(base.curves.values if values is None else values, by_hand)
         left, parts = replace(base, curves=work.curves(torch.where(fixed, given.now, values))), Parts()
     else:
         base = kept.base if kept else solve_take(_take(work, given.base, free=~fixed), work.report)
         free = (near_keys(work) | tied_to(work, changed)) & ~fixed & ~by_hand
-        start = torch.where(fixed, given.now, work.keyed(base.curves.values))
+        start = torch.where(fixed, given.now, work.keyed(base.curves.values, by_hand))
         left, parts = follow(work, base, start, free, None, kept)
     return _left(work, Kept(base, origin, left, by_hand, parts))
 
@@ -80,7 +81,8 @@ def finetune(work: Work) -> Kept:
     jaws[:, columns] = changed[:, columns]
     free = near_keys(work) | tied_to(work, jaws)
     free = (free | tied_to(work, changed & ~free)) & ~by_hand  # what the regions' stage has followed is not new
-    left, parts = follow(work, base, work.keyed(base.curves.values), free, _prior(given.now, told), kept)
+    start = work.keyed(base.curves.values, by_hand)
+    left, parts = follow(work, base, start, free, _prior(given.now, told), kept)
     return _left(work, Kept(base, origin, left, by_hand, parts, told))
 
 

@@ -25,7 +25,8 @@ from sfumato.face.stage_takes import load_take
 from sfumato.face.stale import concerned, inputs, made_from
 from sfumato.report import Report
 
-SOFT = 5e4  # weight of a key that is not locked
+SOFT, FIRM = 5e4, 2e6  # weight of a key that is not locked; of what goes with a locked one
+EASE = 1 / 30  # seconds around a key in which its control goes with it, one standard deviation
 
 
 class Solver(Protocol):
@@ -116,21 +117,40 @@ class Work:
         locked = frozenset((frames[row_of(frames, key)], key.control) for key in self.keys if key.locked)
         return Curves(self.rig.controls, frames, values, self.markers.timeline_fps, locked)
 
-    def keyed(self, values: Tensor) -> Tensor:
-        """Values (F, K) with the keys in them."""
-        found = values.clone()
+    @cached_property
+    def pulls(self) -> list[tuple[Key, int, int, Tensor]]:
+        """Every key with its row, its column, and how much samples (F,) go with it: 1 at its own, fading around it."""
+        frames, found = self.markers.frames, []
         for key in self.keys:
-            found[row_of(self.markers.frames, key), self.rig.controls.index(key.control)] = key.value
+            row = row_of(frames, key)
+            away = (torch.arange(len(frames), dtype=torch.float64) - row) / (EASE * self.markers.fps)
+            share = torch.where(away.abs() < 4, (-0.5 * away.square()).exp(), 0.0)
+            found.append((key, row, self.rig.controls.index(key.control), share))
         return found
 
-    def soft(self, prior: Prior | None) -> Prior | None:
-        """Keys that are not locked, as a belief, beside what else is believed."""
-        loose = [key for key in self.keys if not key.locked]
-        if not loose:
+    def keyed(self, values: Tensor, held: Tensor | None = None) -> Tensor:
+        """Values (F, K) with the keys in them, and those around a key shifted with it, but for those that are held."""
+        shift, share = torch.zeros_like(values), torch.zeros_like(values)
+        for key, row, column, near in self.pulls:
+            shift[:, column] += near * (key.value - values[row, column])
+            share[:, column] += near
+        moved = torch.minimum(torch.maximum(values + shift / share.clamp(min=1.0), self.rig.lower), self.rig.upper)
+        stays = share == 0 if held is None else held | (share == 0)
+        found = torch.where(stays, values, moved)
+        for key, row, column, _ in self.pulls:
+            found[row, column] = key.value
+        return found
+
+    def believed(self, values: Tensor, prior: Prior | None) -> Prior | None:
+        """What is believed of each value: those at a key that is not locked, those around any key, as they were shifted
+        in `values` (F, K); and what a solver expects, `prior`."""
+        if not self.keys:
             return prior
-        blank = torch.zeros(len(self.markers.frames), len(self.rig.controls), dtype=torch.float64)
-        values, weight = (blank, blank.clone()) if prior is None else (prior.values.clone(), prior.weight.clone())
-        for key in loose:
-            row, column = row_of(self.markers.frames, key), self.rig.controls.index(key.control)
-            values[row, column], weight[row, column] = key.value, SOFT
-        return Prior(values, weight)
+        weight = torch.zeros_like(values)
+        for key, _, column, near in self.pulls:
+            weight[:, column] += near * (FIRM if key.locked else SOFT)
+        if prior is None:
+            return Prior(values, weight)
+        both = weight + prior.weight
+        mean = (weight * values + prior.weight * prior.values) / both.clamp(min=1e-30)
+        return Prior(torch.where(weight > 0, mean, prior.values), both)
