@@ -16,6 +16,7 @@ from sfumato.face.curves import Curves, load_curves, save_curves
 from sfumato.face.edits import Key, dependants, read_edits, ties, window
 from sfumato.face.markers import Markers, load_markers, save_markers
 from sfumato.face.rig import NativeRig
+from sfumato.face.solver_file import load_solver
 from sfumato.face.stage_takes import load_take, save_take
 from sfumato.face.stages import run_stage
 from sfumato.face.stale import STAGES, is_stale, stale
@@ -118,6 +119,22 @@ def test_controls_that_share_a_marker_depend_on_each_other_and_no_others():
 def test_markers_decide_not_the_skin_between_them():
     upper = BINDING.only([name for name, point in zip(NAMES, RIG.neutral, strict=True) if point[1] > 0])
     assert dependants(RIG, upper, ["jawOpen"]) == {"jawOpen"}
+
+
+def test_only_networks_of_regions_that_share_markers_with_the_jaw_are_given_it(solver, tmp_path):
+    solver.save(tmp_path / "actor.safetensors")
+    for one in (solver, load_solver(tmp_path / "actor.safetensors")):
+        assert {part.name: part.net.takes for part in one.parts} == {"mouth": 1, "brow": 0}
+        markers, truth = performance()
+        sure = markers.seen.double()
+        shut, wide = (one.regions(markers, sure, opened(truth, value)) for value in (0.0, 1.0))
+        assert torch.equal(shut.of("browDown_L"), wide.of("browDown_L"))
+        assert not torch.equal(shut.of("mouthSmile_L"), wide.of("mouthSmile_L"))
+
+
+def opened(curves, value):
+    jaw = curves.only(["jawOpen"])
+    return dataclasses.replace(jaw, values=torch.full_like(jaw.values, value))
 
 
 @FEW

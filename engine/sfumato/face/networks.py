@@ -34,8 +34,13 @@ class Net:
     layers: tuple[tuple[Tensor, Tensor], ...]
 
     def __call__(self, features: Tensor, given: Tensor | None = None) -> Tensor:
-        """Features (N, D), and (N, G) numbers that are known, to controls (N, K), float32."""
-        return _through(self.straight, self.layers, self._entry(features, given))
+        """Features (N, D), and (N, G) numbers that are known, if it takes them, to controls (N, K), float32."""
+        return _through(self.straight, self.layers, self._entry(features, given if self.takes else None))
+
+    @property
+    def takes(self) -> int:
+        """How many known numbers it takes, G or 0."""
+        return self.straight.shape[1] - self.basis.shape[1]
 
     def _entry(self, features: Tensor, given: Tensor | None) -> Tensor:
         entry = (features.float() - self.mean) @ self.basis / self.scale

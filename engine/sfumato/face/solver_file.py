@@ -50,7 +50,8 @@ class SolverFile:
 
     controls: All of the rig's, in its order. lower, upper: (K,) limits.
     names: Of the markers. graph: Between them, with the actor's neutral. denoiser: Their faces.
-    first: The jaw's network; None for a rig without a jaw. parts: The others, given the jaw's controls.
+    first: The jaw's network; None for a rig without a jaw. parts: The others; those that share markers with the jaw are
+    given its controls (`Net.takes`).
     weight: (K,) 1 / variance of each control's error on takes that it had not seen.
     ahead: Seconds that it looks to both sides of a frame, one standard deviation; 0 for live use.
     actor, consent, date: Who, where the consent is filed, when. learned_from: a line for each take.

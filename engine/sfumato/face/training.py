@@ -1,8 +1,8 @@
 """Learning an actor from a handful of approved frames, and from faces made up of the rig's range of motion.
 
 After FDLS: one network for the jaw from features of the whole face, then one for each region from its own features,
-given the jaw. Approved frames are shown again and again with new noise, drift and losses; made-up faces fill what the
-actor has not done yet.
+given the jaw where they share markers with it. Approved frames are shown again and again with new noise, drift and
+losses; made-up faces fill what the actor has not done yet.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from sfumato.face.binding import Binding
 from sfumato.face.curves import Curves
+from sfumato.face.edits import dependants
 from sfumato.face.examples import Examples, approved_frames, denoiser_of, examples, own_places
 from sfumato.face.features import build_graph, semantic_pairs
 from sfumato.face.markers import Markers
@@ -102,7 +103,7 @@ def _fitted(
     groups = regions(rig)
     jaw = groups.pop("jaw", ())
     column = {name: i for i, name in enumerate(rig.controls)}
-    moved = moved_by(rig, binding)
+    moved, tied = moved_by(rig, binding), dependants(rig, binding, jaw)
     first: Part | None = None
     parts: list[Part] = []
     given = values[:, [column[name] for name in jaw]] if jaw else None
@@ -111,7 +112,7 @@ def _fitted(
         report(Step(name, number, len(todo)))
         edges = torch.arange(len(solver.graph.edges)) if name == "jaw" else edges_of(solver.graph, controls, moved)
         target = values[:, [column[control] for control in controls]]
-        given_it = None if name == "jaw" else given
+        given_it = given if name != "jaw" and tied.intersection(controls) else None
         net = fit(features[:, edges].flatten(1), target, given_it, BLUR, known.counts, s.epochs, s.seed + number)
         part = Part(name, controls, edges, net)
         first, parts = (part, parts) if name == "jaw" else (first, [*parts, part])
