@@ -16,11 +16,12 @@ from torch import Tensor
 from sfumato.face.belief import errors
 from sfumato.face.binding import Binding
 from sfumato.face.curves import Curves
+from sfumato.face.denoise import Fit, arms
 from sfumato.face.markers import Markers
 from sfumato.face.rig import Rig
 from sfumato.face.solver_file import SolverFile
 
-OTHER = 0.15  # centimetres: RMS of what is left at the markers above which it is another day
+OTHER = 0.1  # centimetres: RMS of what is left at the markers above which it is another day
 DOUBT = 0.04  # RMS error of the controls, as the markers tell it, from which a solver's word is no word of the day
 ROUNDS, LOOKED_AT = 5, 400  # of looking; frames, about
 DATA = 0.5  # confidence from which a sample is data, not a guess
@@ -91,9 +92,15 @@ def _curves(solver: SolverFile, clean: Markers, confidence: Tensor, rig: Rig) ->
 
 
 def _left(solver: SolverFile, clean: Markers, confidence: Tensor, rig: Rig, binding: Binding) -> Tensor:
-    """(F, M, 3) what the solver's curves leave at the markers; NaN where there is no data."""
+    """(F, M, 3) what the solver's curves and the head's drift leave at the markers; NaN where there is no data.
+
+    Drift is taken off first: medians over time of what turns, marker by marker, are no rigid motion.
+    """
     left = clean.positions - binding.at(rig, _curves(solver, clean, confidence, rig).values)
-    return torch.where((confidence >= DATA)[..., None], left, torch.nan)
+    there = confidence >= DATA
+    sides = arms(binding.at(rig, torch.zeros(len(rig.controls), dtype=torch.float64)))
+    head, _ = Fit.of(sides, OTHER).fitted(left.nan_to_num(0.0), there.double())
+    return torch.where(there[..., None], left - torch.einsum("fn,mcn->fmc", head, sides), torch.nan)
 
 
 def _home(solver: SolverFile, rig: Rig, binding: Binding) -> Tensor:
