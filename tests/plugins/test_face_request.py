@@ -143,3 +143,49 @@ def test_every_command_refuses_with_a_sentence(head, solved, tmp_path, capsys, m
     filled = [names.get(word, word.replace("DIR@", f"{solved}@")) for word in given]
     found, text = refused(["face", *filled], capsys)
     assert (found, said in text) == (code, True), text
+
+
+def test_check_opens_the_take_the_rig_and_the_solver_and_lists_all_that_is_wrong(head, tmp_path, capsys):
+    take = spoilt(head, tmp_path / "t.c3d", positions=head.markers.positions)
+    for name in ("rig.npz", "s.safetensors"):
+        (tmp_path / name).write_bytes(b"not what the name says")
+    job = str(tmp_path / "job.json")
+    more = ("--solver", tmp_path / "s.safetensors", "--fps", "23.976", "--save-job", job)
+    assert main(head.words(tmp_path / "o", *more, markers=take, rig=tmp_path / "rig.npz")) == 0
+    capsys.readouterr()
+    assert main(["check", job, "--json"]) == 2
+    found = {one["where"]: one["what"] for one in json.loads(capsys.readouterr().out)["problems"]}
+    assert "rig.npz" in found["inputs.rig"]
+    assert "23.97" in found["inputs.markers"]
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda m: replace(m, names=tuple(f"x{i}" for i in range(len(m.names)))), "no frame has 4 markers that sit"),
+        (lambda m: replace(m, positions=torch.full_like(m.positions, float("nan"))), "no marker is seen"),
+    ],
+)
+def test_check_and_solve_refuse_a_take_in_the_same_words_and_leave_nothing(head, tmp_path, capsys, spoil, said):
+    take, job = tmp_path / "t.json", str(tmp_path / "job.json")
+    save_markers(spoil(head.markers), take)
+    assert main(head.words(tmp_path / "o", "--save-job", job, markers=take)) == 0
+    capsys.readouterr()
+    assert main(["check", job]) == 3
+    assert said in capsys.readouterr().out
+    code, text = refused(head.words(tmp_path / "o", markers=take), capsys)
+    assert (code, said in text) == (3, True)
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_solver_of_another_rig_is_2_and_says_what_is_not_there(head, solved, tmp_path, capsys):
+    out = tmp_path / "actor.safetensors"
+    train = ["--rig", head / "head.npz", "--frames", f"{solved}@1001-1008", "--samples", "60", "--epochs", "1"]
+    assert main(["face", "train", *map(str, train), "--out", str(out), "--progress", "quiet"]) == 0
+    rig = head.rig
+    fewer = replace(rig, controls=("chinWrinkle", *rig.controls[1:]), combinations=(), between=(), jaw=None)
+    save_rig(fewer, tmp_path / "other.npz")
+    code, text = refused(head.words(tmp_path / "o", "--solver", out, rig=tmp_path / "other.npz"), capsys)
+    assert (code, "trained on another rig" in text, "chinWrinkle" in text) == (2, True, True), text
+    assert not (tmp_path / "o").exists()

@@ -41,14 +41,7 @@ def stabilise(markers: Markers, rig: Rig, binding: Binding, report: Report = sil
     taken = markers.only(binding.names, unseen=True)
     rest = binding.at(rig, torch.zeros(len(rig.controls), dtype=torch.float64))
     calm = 1 / (1 + (mobility(rig, binding) / CALM) ** 2)
-    seen = taken.seen
-    enough = seen.sum(1) >= FEWEST
-    if not bool(enough.any()):
-        bound = [name for name in markers.names if name in binding.names]
-        what = (
-            f"no frame has {FEWEST} markers that sit on the rig; {len(bound)} of {len(binding.names)} are in the take"
-        )
-        raise InputError(what, f"the rig knows {', '.join(binding.names[:3])} ...; rename or label, or give --binding")
+    seen, enough = taken.seen, located(markers, binding)
     report(Step("rigid", 0, ROUNDS))
     points = taken.positions.nan_to_num(0.0)
     weight = (calm * seen).clamp(min=0.0)
@@ -62,6 +55,22 @@ def stabilise(markers: Markers, rig: Rig, binding: Binding, report: Report = sil
     still[~seen] = torch.nan
     lost = tuple(frame for frame, good in zip(taken.frames, enough.tolist(), strict=True) if not good)
     return Stabilised(replace(taken, positions=still), turn, shift, lost)
+
+
+def located(markers: Markers, binding: Binding) -> Tensor:
+    """The frames in which the head can be found, (F,) bool: four markers that sit on the rig are seen.
+
+    Raises:
+        InputError: no frame has four of the rig's markers.
+    """
+    found = markers.only(binding.names, unseen=True).seen.sum(1) >= FEWEST
+    if not bool(found.any()):
+        bound = [name for name in markers.names if name in binding.names]
+        what = (
+            f"no frame has {FEWEST} markers that sit on the rig; {len(bound)} of {len(binding.names)} are in the take"
+        )
+        raise InputError(what, f"the rig knows {', '.join(binding.names[:3])} ...; rename or label, or give --binding")
+    return found
 
 
 def mobility(rig: Rig, binding: Binding) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Callable
@@ -24,6 +25,12 @@ def path_of(job: Job, name: str) -> str:
     return pattern.text if pattern else ""
 
 
+def is_there(job: Job, name: str) -> bool:
+    """Whether the job gives it, and the file or folder is there."""
+    path = path_of(job, name)
+    return bool(path) and os.path.exists(path)
+
+
 def take_of(job: Job, values: Mapping[str, Any], say: Say) -> Markers:
     """The take, on the timeline, at whole frames where that was asked for.
 
@@ -31,12 +38,11 @@ def take_of(job: Job, values: Mapping[str, Any], say: Say) -> Markers:
         sfumato.errors.SfumatoError: it cannot be read, or not as what it is said to be (exit 2 or 3).
         JobError: a timecode that cannot place it (exit 2).
     """
-    from sfumato.face.markers import load_markers
     from sfumato.face.retime import on_timeline, on_whole_frames
     from sfumato_plugins.facing.timeline import placed
 
     units, fps, up = (None if values[name] in ("auto", "take") else values[name] for name in ("units", "fps", "up"))
-    take = load_markers(path_of(job, "markers"), units, fps, up)
+    take = _take(path_of(job, "markers"), _bytes(job, "markers"), units, fps, up)
     for note in take.notes:
         say(f"face: {note}")
     lies = placed(
@@ -64,9 +70,28 @@ def rig_of(job: Job) -> Rig:
     Raises:
         sfumato.errors.SfumatoError: it cannot be read (exit 2 or 3).
     """
+    return _rig(path_of(job, "rig"), _bytes(job, "rig"))
+
+
+def _bytes(job: Job, name: str) -> tuple[str, ...]:
+    """Stands for the bytes of an input: what is read to be checked is not read again to be solved."""
+    from sfumato_plugins.facing.made_of import content
+
+    return tuple(content(job, name))
+
+
+@functools.lru_cache(maxsize=1)
+def _take(path: str, content: tuple[str, ...], units: str | None, fps: float | None, up: str | None) -> Markers:
+    from sfumato.face.markers import load_markers
+
+    return load_markers(path, units, fps, up)
+
+
+@functools.lru_cache(maxsize=1)
+def _rig(path: str, content: tuple[str, ...]) -> Rig:
     from sfumato.face.rig_files import load_rig
 
-    return load_rig(path_of(job, "rig"))
+    return load_rig(path)
 
 
 def solver_of(job: Job, values: Mapping[str, Any], rig: Rig, say: Say) -> SolverFile | None:
@@ -85,6 +110,11 @@ def solver_of(job: Job, values: Mapping[str, Any], rig: Rig, say: Say) -> Solver
     if solver.actor and values["actor"] and solver.actor != values["actor"] and not values["other_actor"]:
         what = f"{os.path.basename(path)} was trained on {solver.actor}, and this take is of {values['actor']}"
         raise wrong("inputs.solver", what, "train one on this actor, or say --other-actor if that is meant")
+    apart = sorted(set(solver.controls) ^ set(rig.controls))
+    if apart:
+        side = "this rig" if apart[0] in solver.controls else "the solver"
+        what = f"{os.path.basename(path)} was trained on another rig: {side} has no {apart[0]}"
+        raise wrong("inputs.solver", what, "train one on this rig, or give the rig that it was trained on")
     if solver.actor and not values["actor"]:
         say(f"face: the solver was trained on {solver.actor}; --actor says whose take this is")
     return solver

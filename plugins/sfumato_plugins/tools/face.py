@@ -106,6 +106,13 @@ def problems(job: Job) -> list[Problem]:
     return found
 
 
+def problems_inside(job: Job) -> list[Problem]:
+    """What is wrong with the take, the rig and whatever else has to be opened to see it."""
+    from sfumato_plugins.facing.preflight import opened_problems
+
+    return opened_problems(job, FACE.values(job))
+
+
 def _endings(job: Job) -> Iterator[Problem]:
     for group, name, known, what in (
         ("inputs", "markers", MARKERS, "no file of markers"),
@@ -191,6 +198,7 @@ FACE = Tool(
     needs=needs,
     run=run,
     problems=problems,
+    problems_inside=problems_inside,
     finish=finish,
     channels=lambda job: 0,
     minutes=lambda job: 0.5,
