@@ -12,8 +12,11 @@ import torch
 from torch import Tensor
 
 from sfumato.errors import RequestError
+from sfumato.face.markers import Markers
 
 FEATURES = 4  # numbers an edge: relative length, and the vector's three
+TRUSTED = 0.02  # confidence up to which a marker counts as unseen
+ENOUGH = 0.5  # share of the markers that must be in a take
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,30 @@ def graph_features(graph: Graph, points: Tensor, seen: Tensor | None = None) -> 
     vector = points[:, second] - points[:, first]
     values = torch.cat([(vector.norm(dim=-1, keepdim=True) - length) / length, (vector - rest) / length], -1)
     return torch.where(valid[..., None], values, values.new_zeros(())), valid
+
+
+def believed(take: Markers, confidence: Tensor, names: tuple[str, ...]) -> tuple[Tensor, Tensor]:
+    """Positions (F, M, 3) of these markers, in their order, and how much each is believed (F, M), 0 where unseen.
+
+    Args:
+        confidence: Of the take's own markers.
+
+    Raises:
+        RequestError: fewer than half of them are in the take.
+    """
+    lost = [name for name in names if name not in take.names]
+    if len(names) - len(lost) < ENOUGH * len(names):
+        raise RequestError(
+            f"the solver was trained on {len(names)} markers, and {len(lost)} of them are not in the take: "
+            f"{', '.join(lost[:5])}{' ...' if len(lost) > 5 else ''}",
+            "rename them in the take, or train a solver on this set of markers",
+        )
+    column = {name: i for i, name in enumerate(take.names)}
+    sure = torch.zeros(len(confidence), len(names), dtype=torch.float64)
+    there = [i for i, name in enumerate(names) if name in column]
+    sure[:, there] = confidence[:, [column[names[i]] for i in there]].double()
+    mine = take.only(names, unseen=True)
+    return mine.positions, torch.where(mine.seen & (sure > TRUSTED), sure, torch.zeros_like(sure))
 
 
 def semantic_pairs(rest: Tensor, moved: Mapping[str, Tensor]) -> tuple[tuple[int, int], ...]:

@@ -17,16 +17,14 @@ from safetensors.torch import save
 from torch import Tensor
 
 from sfumato.atomic import write_bytes
-from sfumato.errors import InputError, RequestError
+from sfumato.errors import InputError
 from sfumato.face.curves import Curves
 from sfumato.face.denoise import Denoiser, steadied
-from sfumato.face.features import Graph, graph_features
+from sfumato.face.features import Graph, believed, graph_features
 from sfumato.face.markers import Markers
 from sfumato.face.networks import Net
 
 SCHEMA = "sfumato.solver/1"
-TRUSTED = 0.02  # confidence up to which a marker counts as unseen
-ENOUGH = 0.5  # share of the markers it was trained on that must be in a take
 AHEAD = 0.025  # seconds: the width of the mean over time that a whole take is looked at with
 
 
@@ -109,26 +107,14 @@ class SolverFile:
         return replace(self, graph=self.graph.on(rest))
 
     def features(self, positions: Tensor, sure: Tensor, reach: float = 0.0) -> Tensor:
-        """(F, E, 4) float32 of markers (F, M, 3) believed `sure` (F, M): of the faces they show, on the
-        day of the training; reach: of the mean over time, in frames."""
+        """(F, E, 4) float32 of markers (F, M, 3) believed `sure` (F, M): of the faces they show, on the day of
+        the training; reach: of the mean over time, in frames."""
         moved = steadied(self.denoiser(positions - self.graph.rest, sure), reach)
         return graph_features(self.graph.on(self.denoiser.rest), self.denoiser.rest + moved)[0].float()
 
     def _features(self, clean: Markers, confidence: Tensor) -> Tensor:
-        there = [name for name in self.names if name in clean.names]
-        if len(there) < ENOUGH * len(self.names):
-            lost = [name for name in self.names if name not in clean.names]
-            raise RequestError(
-                f"the solver was trained on {len(self.names)} markers, and {len(lost)} of them are not in the take: "
-                f"{', '.join(lost[:5])}{' ...' if len(lost) > 5 else ''}",
-                "rename them in the take, or train a solver on this set of markers",
-            )
-        column = {name: i for i, name in enumerate(clean.names)}
-        nothing = torch.zeros(len(confidence), dtype=torch.float64)
-        sure = torch.stack([confidence[:, column[n]] if n in column else nothing for n in self.names], 1).double()
-        mine = clean.only(self.names, unseen=True)
-        sure = torch.where(mine.seen & (sure > TRUSTED), sure, torch.zeros_like(sure))
-        return self.features(mine.positions, sure, self.ahead * clean.fps)
+        positions, sure = believed(clean, confidence, self.names)
+        return self.features(positions, sure, self.ahead * clean.fps)
 
     def _curves(self, clean: Markers, names: tuple[str, ...], values: Tensor) -> Curves:
         rows = [self.controls.index(name) for name in names]
