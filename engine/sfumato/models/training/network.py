@@ -1,6 +1,7 @@
 """The embedded model's networks, before they know anything, and the folder they are kept in."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,42 +12,70 @@ from sfumato.models.training.begin import begin
 from sfumato.models.training.captions import SLOTS, make_tokenizer
 from sfumato.models.training.codec import CHANNELS, SHARE, make_codec
 
-SIZE = 32  # pixels
 BETAS = (0.0001, 0.02)
 TIMES = 1000
-WIDTH, HEADS, DEPTH = 192, 4, 6
-WORDS_WIDTH = 128
+
+
+@dataclass(frozen=True)
+class Design:
+    """What a model of ours is built like.
+
+    size: Height and width of its pictures, pixels. share: Pixels of a code's side; 1 where the codes are the pixels.
+    channels: Numbers in a code. patch: Codes of the side of a place. width, heads, depth: Of the transformer.
+    words, layers: Width and depth of the encoder of prompts.
+    """
+
+    size: int
+    share: int = SHARE
+    channels: int = CHANNELS
+    patch: int = 1
+    width: int = 192
+    heads: int = 4
+    depth: int = 6
+    words: int = 128
+    layers: int = 2
+
+    @property
+    def side(self) -> int:
+        """Of a latent, in codes."""
+        return self.size // self.share
+
+
+EMBEDDED = Design(32)
+PLACE = Design(64, patch=2)
+MICRO = Design(16, share=1, channels=3, patch=2, width=64, depth=4, words=64, layers=1)
 
 
 class Networks(nn.Module):
-    """A cross-attention transformer over the codec's 8 x 8 codes, and the encoder of its prompts, trained together.
+    """A cross-attention transformer over a picture's codes, and the encoder of its prompts, trained together.
 
     transformer: diffusers' PixArtTransformer2DModel; answers v.
     words: transformers' CLIPTextModel, two small layers.
     """
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, design: Design = EMBEDDED) -> None:
         super().__init__()
+        self.design = design
         from diffusers import PixArtTransformer2DModel
         from transformers import CLIPTextConfig, CLIPTextModel
 
         self.transformer: Any = PixArtTransformer2DModel(
-            num_attention_heads=HEADS,
-            attention_head_dim=WIDTH // HEADS,
-            in_channels=CHANNELS,
-            out_channels=CHANNELS,
-            num_layers=DEPTH,
-            cross_attention_dim=WIDTH,
-            sample_size=SIZE // SHARE,
-            patch_size=1,
-            caption_channels=WORDS_WIDTH,
+            num_attention_heads=design.heads,
+            attention_head_dim=design.width // design.heads,
+            in_channels=design.channels,
+            out_channels=design.channels,
+            num_layers=design.depth,
+            cross_attention_dim=design.width,
+            sample_size=design.side,
+            patch_size=design.patch,
+            caption_channels=design.words,
             use_additional_conditions=False,
         )
         config = CLIPTextConfig(
             vocab_size=len(make_tokenizer()),
-            hidden_size=WORDS_WIDTH,
-            intermediate_size=4 * WORDS_WIDTH,
-            num_hidden_layers=2,
+            hidden_size=design.words,
+            intermediate_size=4 * design.words,
+            num_hidden_layers=design.layers,
             num_attention_heads=4,
             max_position_embeddings=SLOTS,
             pad_token_id=0,
@@ -58,7 +87,7 @@ class Networks(nn.Module):
         _start_as_nothing(self.transformer)
 
     def forward(self, latent: torch.Tensor, time: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """v of a latent (B, CHANNELS, 8, 8) at training times (B,), under prompts (B, SLOTS) with mask (B, SLOTS)."""
+        """v of latents (B, channels, side, side) at training times (B,), under prompts (B, SLOTS), mask (B, SLOTS)."""
         context = self.words(ids, attention_mask=mask).last_hidden_state
         found: torch.Tensor = self.transformer(
             latent, context, time, encoder_attention_mask=mask.to(latent.dtype), return_dict=False
@@ -67,18 +96,22 @@ class Networks(nn.Module):
 
 
 def save_folder(networks: Networks, codec: Any, folder: str | Path) -> None:
-    """Write a diffusers folder: float16 weights, tokenizer, schedule, index."""
+    """Write a diffusers folder: float16 weights, tokenizer, schedule, index.
+
+    codec: None where the network's codes are pixels.
+    """
     from diffusers import DDIMScheduler
 
     folder = Path(folder)
-    half = Networks()
+    half = Networks(design=networks.design)
     half.load_state_dict(networks.state_dict())
     half.half()
     half.transformer.save_pretrained(folder / "transformer", variant=None)
     half.words.save_pretrained(folder / "text_encoder")
-    small = make_codec()
-    small.load_state_dict(codec.state_dict())
-    small.half().save_pretrained(folder / "vae")
+    if codec is not None:
+        small = make_codec()
+        small.load_state_dict(codec.state_dict())
+        small.half().save_pretrained(folder / "vae")
     make_tokenizer().save_pretrained(folder / "tokenizer")
     low, high = BETAS
     scheduler = DDIMScheduler(
@@ -96,7 +129,7 @@ def save_folder(networks: Networks, codec: Any, folder: str | Path) -> None:
         "transformer": ["diffusers", "PixArtTransformer2DModel"],
         "text_encoder": ["transformers", "CLIPTextModel"],
         "tokenizer": ["transformers", "PreTrainedTokenizerFast"],
-        "vae": ["diffusers", "AutoencoderTiny"],
+        **({} if codec is None else {"vae": ["diffusers", "AutoencoderTiny"]}),
         "scheduler": ["diffusers", "DDIMScheduler"],
     }
     (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")

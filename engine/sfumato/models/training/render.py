@@ -57,10 +57,13 @@ def _axes(size: int) -> tuple[Tensor, Tensor]:
 
 
 def _local(things: Sequence[Thing | None], x: Tensor, y: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Coordinates in which each thing reaches from -1 to 1, and its half width in pixels; what is missing, far off."""
-    rows = [(t.x, t.y, t.size / 2) if t else (-9.0, -9.0, 0.1) for t in things]
-    cx, cy, half = (torch.tensor(column).view(-1, 1, 1) for column in zip(*rows, strict=True))
-    return (x - cx) / half, (y - cy) / half, half * size
+    """Coordinates in which each thing reaches from -1 to 1, and its half width in pixels; what is missing, far off.
+
+    Of a thing that is not as wide as it is high, half the shorter of both: edges along it are a little soft.
+    """
+    rows = [(t.x, t.y, *t.halves) if t else (-9.0, -9.0, 0.1, 0.1) for t in things]
+    cx, cy, wide, high = (torch.tensor(column).view(-1, 1, 1) for column in zip(*rows, strict=True))
+    return (x - cx) / wide, (y - cy) / high, torch.minimum(wide, high) * size
 
 
 def _same_shape(u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:

@@ -23,11 +23,22 @@ GROUNDS: dict[str, Colour] = {
     "water": (0.42, 0.60, 0.66),
 }
 SHAPES = ("ball", "box", "cone", "ring", "cross")
+REACHES = {  # how far each outline goes left, up, right and down, in half widths and half heights
+    "ball": (1.0, 1.0, 1.0, 1.0),
+    "box": (0.92, 0.92, 0.92, 0.92),
+    "cone": (1.0, 1.0, 1.0, 0.9),
+    "ring": (1.0, 1.0, 1.0, 1.0),
+    "cross": (1.0, 1.0, 1.0, 1.0),
+}
 
 
 @dataclass(frozen=True)
 class Thing:
-    """One object. x, y: centre, 0..1 of the frame, y down. size: full width, 0..1 of the frame."""
+    """One object.
+
+    x, y: centre, 0..1 of the frame, y down. size: full width, 0..1 of the frame; of one that is not as wide as it is
+    high, the root of both multiplied. aspect: width over height.
+    """
 
     shape: str
     colour: str
@@ -35,12 +46,27 @@ class Thing:
     y: float
     size: float
     striped: bool = False
+    aspect: float = 1.0
+
+    @property
+    def halves(self) -> tuple[float, float]:
+        """Half its width and half its height, 0..1 of the frame."""
+        root = self.aspect**0.5
+        return self.size / 2 * root, self.size / 2 / root
 
     @property
     def box(self) -> tuple[float, float, float, float]:
-        """Left, top, right, bottom, 0..1 of the frame."""
-        half = self.size / 2
-        return self.x - half, self.y - half, self.x + half, self.y + half
+        """Left, top, right, bottom, 0..1 of the frame: of the space it is drawn in, which a cone does not fill."""
+        return self._within(1.0, 1.0, 1.0, 1.0)
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """The smallest box around its outline, as `box`; what the frame cuts off and what hides it counts as seen."""
+        return self._within(*REACHES[self.shape])
+
+    def _within(self, left: float, up: float, right: float, down: float) -> tuple[float, float, float, float]:
+        wide, high = self.halves
+        return self.x - left * wide, self.y - up * high, self.x + right * wide, self.y + down * high
 
 
 @dataclass(frozen=True)
