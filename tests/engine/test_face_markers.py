@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -54,6 +55,14 @@ def test_trc_keeps_a_hundred_millionth_of_a_millimetre_and_who_is_unseen(tmp_pat
     assert torch.allclose(back.positions, there.positions, rtol=0, atol=1e-12, equal_nan=True)
     assert (back.names, back.start) == (there.names, 12.0)
     assert back.fps == 60000 / 1001
+
+
+def test_trc_says_aloud_what_it_has_no_place_for(tmp_path):
+    with pytest.warns(UserWarning, match=r"no place for the timecode 10:00:00:00 and 0\.4 frames of the timeline"):
+        save_markers(take(timecode="10:00:00:00", step=0.4), tmp_path / "take.trc")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        save_markers(take(), tmp_path / "take.trc")
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:c3d")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,7 +60,15 @@ def read(path: Path) -> Recorded:
 
 
 def write(markers: Markers, path: Path) -> None:
-    """Write millimetres; a marker that is not seen has empty cells. `step` and timecode have no place in TRC."""
+    """Write millimetres; a marker that is not seen has empty cells.
+
+    `step` and timecode have no place in TRC: a UserWarning says that they are lost.
+    """
+    lost = [f"the timecode {markers.timecode}"] if markers.timecode else []
+    lost += [f"{markers.step:g} frames of the timeline a sample"] if markers.step != 1 else []
+    if lost:
+        kept = "C3D, CSV, USD and JSON keep it"
+        warnings.warn(f"{path.name}: TRC has no place for {' and '.join(lost)}; {kept}", stacklevel=3)
     count, rate = len(markers.positions), repr(markers.fps)
     start = markers.start if markers.start.is_integer() else 1.0
     values = (rate, rate, str(count), str(len(markers.names)), "mm", rate, f"{start:.0f}", str(count))
