@@ -1,0 +1,1 @@
+"""Things where the boxes are: Directed Diffusion in stills, TrailBlazer in shots, and what works better than either."""
