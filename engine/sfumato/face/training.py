@@ -30,6 +30,7 @@ from sfumato.report import Report, Step, silent
 
 BLUR = 0.03  # noise on the jaw that the regions are given
 HELD = 0.15  # of the approved frames, in one block, to measure errors on
+CHUNK = 500  # faces looked at together
 LEAST = 0.005  # no control's error is taken to be smaller
 
 
@@ -99,7 +100,8 @@ def _fitted(
     rig: Rig, binding: Binding, solver: SolverFile, known: Examples, s: TrainSettings, report: Report
 ) -> SolverFile:
     values = known.values
-    features = solver.features(known.positions, known.there.double())
+    parted = zip(torch.split(known.positions, CHUNK), torch.split(known.there.double(), CHUNK), strict=True)
+    features = torch.cat([solver.features(positions, sure) for positions, sure in parted])
     groups = regions(rig)
     jaw = groups.pop("jaw", ())
     column = {name: i for i, name in enumerate(rig.controls)}
