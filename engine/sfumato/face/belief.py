@@ -25,7 +25,7 @@ from sfumato.face.solver_file import SolverFile
 
 SPREAD = 0.3  # how far a network may be off
 AROUND = 9  # frames over which its error is one
-DOUBT = 0.01  # error beyond which the face is not one that it knows
+DOUBT = 0.006  # error beyond which the face is not one that it knows
 
 
 def belief(
