@@ -26,11 +26,14 @@ def test_a_solve_leaves_a_file_for_every_stage_and_curves_near_the_truth(head, s
         assert (solved / f"{name}.json").is_file()
     curves = load_curves(solved / "curves.json")
     assert curves.frames == head.truth.frames
-    mesh = (head.rig.mesh(curves.values) - head.rig.mesh(head.truth.values)).norm(dim=-1)
+    looks = [i for i, name in enumerate(head.rig.controls) if name.startswith("eyeLook")]
+    skin = head.rig.deltas[looks].norm(dim=-1).amax(0) < 0.01  # no marker is on an eyeball
+    mesh = (head.rig.mesh(curves.values) - head.rig.mesh(head.truth.values))[:, skin].norm(dim=-1)
     jaw = (curves.of("jawOpen") - head.truth.of("jawOpen")).square().mean().sqrt()
-    still = (head.rig.neutral - head.rig.mesh(head.truth.values)).norm(dim=-1)
-    assert mesh.mean() < 0.75 * still.mean()
-    assert jaw < 0.03
+    still = (head.rig.neutral - head.rig.mesh(head.truth.values))[:, skin].norm(dim=-1)
+    assert mesh.mean() < 0.025  # centimetres
+    assert mesh.mean() < 0.22 * still.mean()
+    assert jaw < 0.015
 
 
 def test_the_page_is_one_file_with_everything_on_it(head, solved, tmp_path):
