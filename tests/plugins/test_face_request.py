@@ -1,6 +1,7 @@
 """Wrong inputs to `sfumato face`: each has its exit code and a sentence that says what to do, and no traceback."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -143,6 +144,19 @@ def test_every_command_refuses_with_a_sentence(head, solved, tmp_path, capsys, m
     filled = [names.get(word, word.replace("DIR@", f"{solved}@")) for word in given]
     found, text = refused(["face", *filled], capsys)
     assert (found, said in text) == (code, True), text
+
+
+def test_a_lock_is_not_lost_in_passing_and_a_key_between_samples_says_where_it_went(head, solved, tmp_path, capsys):
+    out = shutil.copytree(solved, tmp_path / "v001")
+    edit = ["face", "edit", str(out), "--control", "jawOpen", "--later", "--frame"]
+    assert main([*edit, "1003.4", "--value", "0.4", "--lock"]) == 0
+    assert "the key is at 1003, the nearest" in capsys.readouterr().err
+    before = (out / "edits.json").read_bytes()
+    code, text = refused([*edit, "1003", "--value", "0.2"], capsys)
+    assert (code, "jawOpen is locked at frame 1003, on 0.4" in text, "--clear" in text) == (2, True, True)
+    assert (out / "edits.json").read_bytes() == before
+    assert main([*edit, "1003", "--value", "0.2", "--lock"]) == 0
+    assert json.loads((out / "edits.json").read_text())["keys"] == [[1003, "jawOpen", 0.2, True]]
 
 
 def test_check_opens_the_take_the_rig_and_the_solver_and_lists_all_that_is_wrong(head, tmp_path, capsys):

@@ -113,13 +113,29 @@ def _edit(args: argparse.Namespace, teller: Teller) -> int:
             raise wrong("", f"{' and '.join(absent)} must be given", "see: sfumato face edit --help")
         if args.clear and (args.lock or args.value is not None):
             raise wrong("", "--clear goes with neither --value nor --lock", "it lets the key go")
-        fix(args.folder, args.control, args.frame, None if args.clear else args.value, lock=args.lock)
+        if not (args.clear or args.lock):
+            _not_locked(args)
+        made = fix(args.folder, args.control, args.frame, None if args.clear else args.value, lock=args.lock)
+        if made and made.frame != args.frame:
+            teller.say(
+                f"note: the take has no sample at frame {args.frame:g}; the key is at {made.frame:g}, the nearest"
+            )
     edits = edits_of(args.folder)
     done: dict[str, Any] = {"keys": [vars(edit) for edit in edits], "solved": False}
     if not args.list and not args.later:
         done.update(_solved_again(args.folder, teller))
     listed = "\n".join(_line(edit) for edit in edits) or "no key is fixed"
     return _told(done, listed if args.list else done.get("summary", "noted; not solved yet"), args, teller)
+
+
+def _not_locked(args: argparse.Namespace) -> None:
+    """A lock is not lost in passing."""
+    from sfumato_plugins.facing.folder import edits_of
+
+    for edit in edits_of(args.folder):
+        if edit.locked and (edit.control, edit.frame) == (args.control, args.frame):
+            what = f"{edit.control} is locked at frame {edit.frame:g}, on {edit.value:g}"
+            raise wrong("--value", what, "say --lock to lock the new value, or --clear first to let the key go")
 
 
 def _solved_again(folder: str, teller: Teller) -> dict[str, Any]:
