@@ -29,7 +29,7 @@ class Short(importlib.abc.MetaPathFinder):
         def shortened(module):
             load(module)
             full = module.PRESETS["standard"]
-            module.PRESETS["standard"] = dataclasses.replace(full, size=48, steps=8, warm_steps=4)
+            module.PRESETS["standard"] = dataclasses.replace(full, size=48, steps=4, warm_steps=2)
         spec.loader.exec_module = shortened
         return spec
 
@@ -231,8 +231,8 @@ def test_a_failed_task_is_named_with_its_words_and_log_and_the_others_are_done(m
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_cancelled_queue_is_130_leaves_no_task_and_goes_on(made, number):
-    shot = made(40)
-    run = start(shot, "--chunk", 20)
+    shot = made(24)
+    run = start(shot, "--chunk", 12)
     wait_for(lambda: len(computed(shot)) >= 1)
     tasks = tasks_of(run)
     began = time.monotonic()
@@ -242,7 +242,7 @@ def test_a_cancelled_queue_is_130_leaves_no_task_and_goes_on(made, number):
     assert "run again to go on" in err
     assert all(gone(task) for task in tasks)
     assert journal(shot)["state"] == "cancelled"
-    _, err = finish(start(shot, "--chunk", 20))
+    _, err = finish(start(shot, "--chunk", 12))
     assert max(computed(shot).values()) == 1
     assert "complete: " in err
 
