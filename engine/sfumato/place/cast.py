@@ -105,8 +105,8 @@ def make_cast(
     """
     staging.check(first, last)
     frames, height, width = size
-    moments = _moments(first, last, frames)
-    prompts = [_around(staging, moment) for moment in moments]
+    times = moments(first, last, frames)
+    prompts = [_around(staging, time) for time in times]
     actors = []
     for subject in staging.subjects:
         boxes = [staging.seen(subject, frame) for frame in range(first, last + 1)]
@@ -118,15 +118,15 @@ def make_cast(
                 subject.name,
                 tuple(map(tuple, slots)),
                 tuple(map(tuple, groups)),
-                tuple(subject.depth.at(moment) for moment in moments),
-                tuple(subject.strength.at(moment) for moment in moments),
+                tuple(subject.depth.at(time) for time in times),
+                tuple(subject.strength.at(time) for time in times),
             )
         )
     words = [sorted({s for p in pair for s, (_, a, b) in enumerate(read(p)) if b > a}) for pair in prompts]
     return Cast(tuple(actors), frames, tuple(map(tuple, words)))
 
 
-def _moments(first: int, last: int, frames: int) -> list[float]:
+def moments(first: int, last: int, frames: int) -> list[float]:
     """The frame of the clip that each frame of the latent stands for."""
     if frames == 1:
         return [float(first)]

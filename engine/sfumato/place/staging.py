@@ -127,6 +127,11 @@ class Staging:
                 return before, after, (frame - a) / (b - a)
         return self.prompts[-1][1], self.prompts[-1][1], 0.0
 
+    def nearest(self, frame: float) -> str:
+        """The prompt that a frame shows most of."""
+        before, after, part = self.worded(frame)
+        return after if part > 0.5 else before
+
 
 def occurrences(phrase: str, prompt: str) -> list[tuple[int, int]]:
     """Where whole words of a prompt are the phrase: start and end of each, whatever the case and the spaces."""
