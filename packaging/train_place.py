@@ -22,7 +22,7 @@ from sfumato.report import Step
 
 TRAININGS = {
     "micro": Training(steps=3000, batch=64, rate=3e-3, warm=100, middle=0.3, draws=2, remembered=0.995, focus=2.0),
-    "image": Training(steps=1500, batch=64, rate=8e-4, warm=100, middle=1.4, draws=2, focus=2.0, seed=3),
+    "image": Training(steps=1500, batch=64, rate=1e-3, warm=50, draws=1, remembered=0.995, focus=2.0, seed=3),
 }
 
 

@@ -1,5 +1,7 @@
-"""A trained folder's weights as the beginning of another training: of larger pictures, or of shots."""
+"""A trained folder's weights as the beginning of another training."""
 
+import random
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -7,37 +9,54 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from sfumato.device import seeded
+from sfumato.models.training.captions import caption, make_tokenizer
 from sfumato.models.training.codec import make_codec
-from sfumato.models.training.network import Design, Networks
+from sfumato.models.training.network import EMBEDDED, Design, Networks
+from sfumato.models.training.placement import placed_scenes
 
 
 def carried(folder: Path, design: Design) -> Networks:
-    """The networks of a folder by `save_folder`, its places now of more codes each.
+    """The networks of a folder by `save_folder`, of the embedded design, as those of a design like it.
 
-    A place of p x p codes begins as what the old network would make of their mean, and answers them all alike.
+    Where its words do not look at each other any more, each begins as the mean of what it used to become in captions.
     """
-    networks = Networks(design=design)
-    weights = load_file(folder / "transformer" / "diffusion_pytorch_model.safetensors")
-    kernel = weights["pos_embed.proj.weight"].float()
-    if kernel.shape[-1] != design.patch:
-        part = design.patch // kernel.shape[-1]
-        weights["pos_embed.proj.weight"] = kernel.repeat(1, 1, part, part) / part**2
-        for name in ("proj_out.weight", "proj_out.bias"):
-            weights[name] = _spread(weights[name].float(), part**2)
-    networks.transformer.load_state_dict({name: weight.float() for name, weight in weights.items()})
-    words = load_file(folder / "text_encoder" / "model.safetensors")
-    networks.words.load_state_dict({name: weight.float() for name, weight in words.items()})
+    old, networks = Networks(design=EMBEDDED), Networks(design=design)
+    _load(old.transformer, folder / "transformer" / "diffusion_pytorch_model.safetensors")
+    _load(old.words, folder / "text_encoder" / "model.safetensors")
+    networks.transformer.load_state_dict(old.transformer.state_dict())
+    if design.layers == EMBEDDED.layers:
+        networks.words.load_state_dict(old.words.state_dict())
+    else:
+        _alone(old.words, networks.words)
     return networks
 
 
 def carried_codec(folder: Path) -> Any:
     """The codec of a folder by `save_folder`, at rest."""
     codec = make_codec()
-    weights = load_file(folder / "vae" / "diffusion_pytorch_model.safetensors")
-    codec.load_state_dict({name: weight.float() for name, weight in weights.items()})
+    _load(codec, folder / "vae" / "diffusion_pytorch_model.safetensors")
     return codec.to(memory_format=torch.channels_last).eval().requires_grad_(False)
 
 
-def _spread(rows: Tensor, parts: int) -> Tensor:
-    """Rows of an answer once for each code of a place: diffusers lays out codes before channels."""
-    return rows.repeat(parts, *([1] * (rows.ndim - 1)))
+def _load(network: Any, file: Path) -> None:
+    network.load_state_dict({name: weight.float() for name, weight in load_file(file).items()})
+
+
+@torch.no_grad()
+def _alone(old: Any, new: Any, count: int = 2000) -> None:
+    """Embeddings such that the last normalisation makes each word's mean of them; places in a prompt small at first."""
+    rng, norm = random.Random(0), old.final_layer_norm
+    filled = make_tokenizer()(
+        [caption(scene, rng) for scene in islice(placed_scenes(0), count)],
+        padding="max_length",
+        return_tensors="pt",
+    )
+    mask = filled.attention_mask.bool()
+    told = old(filled.input_ids, attention_mask=mask).last_hidden_state[mask]
+    table = new.embeddings.token_embedding.weight
+    sums = torch.zeros_like(table).index_add_(0, filled.input_ids[mask], told)
+    seen: Tensor = torch.bincount(filled.input_ids[mask], minlength=len(table)).unsqueeze(1)
+    table.copy_(torch.where(seen > 0, (sums / seen.clamp(min=1) - norm.bias) / norm.weight, table))
+    new.embeddings.position_embedding.weight.normal_(std=0.2, generator=seeded(0, "places"))
+    new.final_layer_norm.load_state_dict(norm.state_dict())

@@ -42,7 +42,7 @@ class Design:
 
 
 EMBEDDED = Design(32)
-PLACE = Design(64, patch=2)
+PLACE = Design(32, layers=0)  # its pictures come out of a larger codec, of 64
 MICRO = Design(16, share=1, channels=3, patch=2, width=64, depth=4, words=64, layers=1)
 
 

@@ -51,8 +51,24 @@ def outline(shape: str, size: int) -> Tensor:
     return _cover(_distance(torch.tensor([SHAPES.index(shape)]), u, v), pixels)[0]
 
 
+def covers_of(things: Sequence[Thing], shape: Sequence[int]) -> Tensor:
+    """How much of each pixel of a picture of `shape` (height, width) each thing covers alone, (B, height, width) 0..1.
+
+    Of a thing half as high as wide, slanted edges are as soft as its upper and lower one.
+    """
+    height, width = shape
+    y, x = _centres(height).view(1, -1, 1), _centres(width).view(1, 1, -1)
+    u, v, _ = _local(things, x, y, 1)
+    pixels = torch.tensor([min(t.halves[0] * width, t.halves[1] * height) for t in things]).view(-1, 1, 1)
+    return _cover(_distance(torch.tensor([SHAPES.index(t.shape) for t in things]), u, v), pixels)
+
+
+def _centres(size: int) -> Tensor:
+    return (torch.arange(size) + 0.5) / size
+
+
 def _axes(size: int) -> tuple[Tensor, Tensor]:
-    centres = (torch.arange(size) + 0.5) / size
+    centres = _centres(size)
     return centres.view(1, -1, 1), centres.view(1, 1, -1)
 
 
