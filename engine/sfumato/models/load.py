@@ -9,6 +9,7 @@ import torch
 from sfumato.diffusion.protocols import Prediction
 from sfumato.errors import RequestError
 from sfumato.models.flux import flux
+from sfumato.models.latte import latte
 from sfumato.models.load_about import read_digest
 from sfumato.models.load_files import KNOWN, folder_name, folder_path, network_files, read_index
 from sfumato.models.load_folder import Folder, offline, open_folder
@@ -26,6 +27,7 @@ _MAKERS: dict[str, Callable[[Folder, Prediction], Parts]] = {
     "SD3Transformer2DModel": sd3,
     "FluxTransformer2DModel": flux,
     "PixArtTransformer2DModel": pixart,
+    "LatteTransformer3DModel": latte,
 }
 
 
@@ -52,10 +54,10 @@ def read_about(where: str | Path = "embedded") -> About:
 def load_model(
     where: str | Path = "embedded", device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
 ) -> Model:
-    """A model by the name "embedded", or from a folder in the diffusers layout. Nothing is ever downloaded.
+    """A model by the name of an embedded one, or from a folder in the diffusers layout. Nothing is ever downloaded.
 
     Args:
-        where: The folder: Stable Diffusion 1 and 2, XL, 3, Flux, PixArt.
+        where: The folder: Stable Diffusion 1 and 2, XL, 3, Flux, PixArt, Latte; or a name in `EMBEDDED_NAMES`.
         device: Where its networks go.
         dtype: Of its networks, less the autoencoder, which is always in float32.
 
@@ -84,6 +86,7 @@ def load_model(
         size=(height * factor, width * factor),
         multiple=parts.block * factor,
         network=parts.network,
+        frames=parts.frames,
     )
 
 

@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from sfumato.errors import RequestError
 
 EMBEDDED = Path(__file__).parent / "embedded"
+EMBEDDED_NAMES = ("embedded", "embedded_place", "embedded_trail", "embedded_micro")
 KNOWN = "take Stable Diffusion 1, 2, XL or 3, Flux or PixArt"
 _LAYOUT = "give a folder in the diffusers layout: model_index.json beside a folder for each part"
 _NETWORKS = ("unet", "transformer", "vae", "text_encoder", "text_encoder_2", "text_encoder_3")
@@ -18,8 +19,8 @@ _PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 
 
 def folder_path(where: str | Path) -> Path:
-    """The folder that is meant by "embedded", or by a path."""
-    return EMBEDDED if where == "embedded" else Path(where)
+    """The folder that is meant by the name of an embedded model, or by a path."""
+    return EMBEDDED.with_name(str(where)) if where in EMBEDDED_NAMES else Path(where)
 
 
 def folder_name(where: str | Path) -> str:

@@ -13,6 +13,7 @@ class Parts(NamedTuple):
 
     side: Of its native latent, in places; height and width where they differ.
     block: Sides of a latent must be multiples of this many places.
+    frames: Of its clips; 1 where it makes pictures.
     """
 
     denoiser: Denoiser
@@ -21,3 +22,4 @@ class Parts(NamedTuple):
     network: Any
     side: int | Sequence[int]
     block: int
+    frames: int = 1

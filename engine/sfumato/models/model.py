@@ -59,6 +59,7 @@ class Model:
     size: Its native picture, height and width in pixels.
     multiple: Sides of a picture must be multiples of this many pixels.
     network: The denoising network itself, for those who look into its attention.
+    frames: Of its clips, whose latents are (B, C, frames, h, w); 1 where it makes pictures.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Model:
     size: tuple[int, int]
     multiple: int
     network: nn.Module
+    frames: int = 1
 
     @property
     def kind(self) -> Kind:
