@@ -47,3 +47,13 @@ def test_the_prior_is_the_covariance_that_is_written_down() -> None:
     assert torch.allclose(covariance.diagonal(), torch.tensor(FACE**2 + PUT**2, dtype=torch.float64))
     near = torch.cdist(REST, REST)
     assert bool((covariance[near > 12] < covariance[(near > 0) & (near < 3)].min()).all())
+
+
+def test_what_else_is_believed_of_the_values_decides_the_exchange() -> None:
+    worn = torch.full((len(RIG.controls),), 0.2, dtype=torch.float64)
+    values = TRUTH.values.clamp(max=0.8) + worn
+    sure = torch.full_like(values, 1e9)
+    changed = Placing(REST).exchange(
+        torch.zeros_like(REST), SLOPES, values, RIG.lower, RIG.upper, (values - worn, sure)
+    )
+    assert torch.allclose(changed, -worn, atol=1e-4)

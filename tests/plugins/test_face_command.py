@@ -31,9 +31,10 @@ def test_a_solve_leaves_a_file_for_every_stage_and_curves_near_the_truth(head, s
     mesh = (head.rig.mesh(curves.values) - head.rig.mesh(head.truth.values))[:, skin].norm(dim=-1)
     jaw = (curves.of("jawOpen") - head.truth.of("jawOpen")).square().mean().sqrt()
     still = (head.rig.neutral - head.rig.mesh(head.truth.values))[:, skin].norm(dim=-1)
-    assert mesh.mean() < 0.025  # centimetres
-    assert mesh.mean() < 0.22 * still.mean()
+    assert mesh.mean() < 0.03  # centimetres; every marker was put on up to a millimetre from its place
+    assert mesh.mean() < 0.25 * still.mean()
     assert jaw < 0.015
+    assert (curves.only(head.rig.controls).values - head.truth.values).square().mean().sqrt() < 0.19  # nothing floats
 
 
 def test_the_page_is_one_file_with_everything_on_it(head, solved, tmp_path):

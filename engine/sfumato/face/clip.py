@@ -173,9 +173,9 @@ class _Clip:
         mean = (weight * back).sum(0) / seen.clamp(min=1e-12)[:, None] + self.offsets
         self.offsets = self.placing.offsets(seen / self.settings.noise**2, mean)
         alike = ~self.held.any(0)
-        shift = self.placing.exchange(
-            self.offsets, slopes[..., alike], self.values[:, alike], self.rig.lower[alike], self.rig.upper[alike]
-        )
+        told = None if self.prior is None else (self.prior.values[:, alike], self.prior.weight[:, alike])
+        values, lower, upper = self.values[:, alike], self.rig.lower[alike], self.rig.upper[alike]
+        shift = self.placing.exchange(self.offsets, slopes[..., alike], values, lower, upper, told)
         self.offsets = self.offsets - slopes[..., alike] @ shift
         self.values[:, alike] += shift
         self.values = torch.minimum(torch.maximum(self.values, self.rig.lower), self.rig.upper)
