@@ -54,6 +54,15 @@ def test_a_key_that_cannot_be_is_refused_and_nothing_is_written(solved, control,
     assert edits_of(solved) == []
 
 
+def test_a_lock_is_not_lost_in_passing_from_any_panel(solved):
+    fix(solved, "jawOpen", 1002, 0.4, lock=True)
+    with pytest.raises(JobError, match="jawOpen is locked at frame 1002, on 0.4") as caught:
+        fix(solved, "jawOpen", 1002.4, 0.6)
+    assert caught.value.exit_code == 2
+    assert edits_of(solved) == [Edit(1002, "jawOpen", 0.4, True)]
+    assert fix(solved, "jawOpen", 1002, 0.6, lock=True) == Edit(1002, "jawOpen", 0.6, True)
+
+
 def test_without_a_solve_there_is_nothing_to_fix(tmp_path):
     with pytest.raises(JobError, match="there is no solve in") as caught:
         fix(str(tmp_path), "jawOpen", 1, 0.5)

@@ -113,8 +113,6 @@ def _edit(args: argparse.Namespace, teller: Teller) -> int:
             raise wrong("", f"{' and '.join(absent)} must be given", "see: sfumato face edit --help")
         if args.clear and (args.lock or args.value is not None):
             raise wrong("", "--clear goes with neither --value nor --lock", "it lets the key go")
-        if not (args.clear or args.lock):
-            _not_locked(args)
         made = fix(args.folder, args.control, args.frame, None if args.clear else args.value, lock=args.lock)
         if made and made.frame != args.frame:
             teller.say(
@@ -126,16 +124,6 @@ def _edit(args: argparse.Namespace, teller: Teller) -> int:
         done.update(_solved_again(args.folder, teller))
     listed = "\n".join(_line(edit) for edit in edits) or "no key is fixed"
     return _told(done, listed if args.list else done.get("summary", "noted; not solved yet"), args, teller)
-
-
-def _not_locked(args: argparse.Namespace) -> None:
-    """A lock is not lost in passing."""
-    from sfumato_plugins.facing.folder import edits_of
-
-    for edit in edits_of(args.folder):
-        if edit.locked and (edit.control, edit.frame) == (args.control, args.frame):
-            what = f"{edit.control} is locked at frame {edit.frame:g}, on {edit.value:g}"
-            raise wrong("--value", what, "say --lock to lock the new value, or --clear first to let the key go")
 
 
 def _solved_again(folder: str, teller: Teller) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def changed_by_hand(folder: str) -> dict[str, str]:
     edits = edits_of(folder)
     if edits:
         text = json.dumps([[e.frame, e.control, e.value, e.locked] for e in edits])
-        found["edits.json"] = f"{len(edits)} keys, {digest(text.encode())[:8]}"
+        found["edits.json"] = f"{len(edits)}, digest {digest(text.encode())[:8]}"
     try:
         left = solve_of(folder).get("files", {})
     except JobError:
@@ -121,7 +121,8 @@ def fix(folder: str, control: str, frame: float, value: float | None, *, lock: b
         The key as it was written, on the nearest sample; None where it was let go.
 
     Raises:
-        JobError: nothing is solved yet (exit 3); no such control, frame or value, each named (exit 2).
+        JobError: nothing is solved yet (exit 3); no such control, frame or value, or a lock that would be lost in
+            passing, each named (exit 2).
     """
     controls: Mapping[str, Any] = solve_of(folder).get("controls", {})
     if not controls:
@@ -135,6 +136,10 @@ def fix(folder: str, control: str, frame: float, value: float | None, *, lock: b
         low, high = controls[control]
         if not is_number(value) or not low <= value <= high:
             raise wrong("value", f"{value:g} is outside the limits of {control}, {low:g} to {high:g}")
+        for edit in edits_of(folder):
+            if edit.locked and not lock and edit not in others:
+                what = f"{control} is locked at frame {at:g}, on {edit.value:g}"
+                raise wrong("lock", what, "lock the new value as well (--lock), or let the key go first (--clear)")
         made = Edit(at, control, float(value), lock)
     elif len(others) == len(edits_of(folder)):
         raise wrong("frame", f"{control} has no fixed key at frame {frame:g}", _fixed(folder, control))
