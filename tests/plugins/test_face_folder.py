@@ -56,7 +56,7 @@ def test_a_key_that_cannot_be_is_refused_and_nothing_is_written(solved, control,
 
 def test_a_lock_is_not_lost_in_passing_from_any_panel(solved):
     fix(solved, "jawOpen", 1002, 0.4, lock=True)
-    with pytest.raises(JobError, match="jawOpen is locked at frame 1002, on 0.4") as caught:
+    with pytest.raises(JobError, match=r"jawOpen is locked at frame 1002, on 0\.4") as caught:
         fix(solved, "jawOpen", 1002.4, 0.6)
     assert caught.value.exit_code == 2
     assert edits_of(solved) == [Edit(1002, "jawOpen", 0.4, True)]
