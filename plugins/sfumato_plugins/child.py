@@ -16,6 +16,7 @@ from typing import Any
 WINDOWS = sys.platform == "win32"
 AFTER_EXIT = 0.3  # seconds its last lines have to arrive in, once it has exited
 LONGEST = 1 << 24  # bytes of a line; what is longer is no message
+HELD = 100_000  # lines kept for a caller that does not look; a process that says more waits
 
 
 class Child:
@@ -34,7 +35,7 @@ class Child:
             list(command), stdin=pipe, stdout=pipe, stderr=log, env=dict(environ), cwd=folder, **more
         )
         self.pid = self._process.pid
-        self._in: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._in: queue.Queue[bytes] = queue.Queue(HELD)
         self._out: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._silent_since = 0.0  # its end of the pipe is closed
         self._exited = 0.0
@@ -47,8 +48,16 @@ class Child:
         assert self._process.stdout is not None
         with contextlib.suppress(OSError, ValueError), self._process.stdout as pipe:
             while line := pipe.readline(LONGEST):
-                self._in.put(line)
+                self._hold(line)
         self._silent_since = time.monotonic()
+
+    def _hold(self, line: bytes) -> None:
+        while True:
+            try:
+                return self._in.put(line, timeout=AFTER_EXIT)
+            except queue.Full:
+                if self.killed or self.code is not None:  # whoever does not look by then never will
+                    return
 
     def _write(self) -> None:
         assert self._process.stdin is not None
@@ -65,12 +74,8 @@ class Child:
         self._out.put(line)
 
     def heard(self) -> list[bytes]:
-        """Lines that came since the last call."""
-        found = []
-        with contextlib.suppress(queue.Empty):
-            while True:
-                found.append(self._in.get_nowait())
-        return found
+        """Lines that came since the last call; those that arrive meanwhile are for the next."""
+        return [self._in.get_nowait() for _ in range(self._in.qsize())]
 
     @property
     def code(self) -> int | None:

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from sfumato_plugins.benches import stand_in as standing
+from sfumato_plugins.child import HELD, Child
 
 GENEROUS = 5.0  # seconds; the bench measures what it is
 SAYS = {
@@ -114,6 +115,21 @@ def test_a_wrong_python_is_told_and_named(open_engine, heard, tmp_path, line, wo
     is_for_an_artist(failed, "engine", words)
     assert told.when(failed) - began < GENEROUS
     assert not engine.alive
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no program called yes")
+def test_a_process_that_floods_us_is_held_back_and_leaves_no_thread_behind():
+    with open(os.devnull, "w") as log:
+        child = Child(["yes"], os.environ, log.fileno(), "/")
+    end = time.monotonic() + 20
+    while child._in.qsize() < HELD and time.monotonic() < end:
+        time.sleep(0.01)
+    time.sleep(0.05)
+    assert HELD <= len(child.heard()) <= HELD + 1
+    child.kill()
+    assert child.wait(GENEROUS)
+    child._reader.join(GENEROUS)
+    assert not child._reader.is_alive()
 
 
 def test_a_python_that_never_says_hello_is_ended(open_engine, heard, tmp_path):
