@@ -5,6 +5,7 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
+from sfumato.diffusion.protocols import Prediction
 from sfumato.diffusion.schedule import Grid, Node
 from sfumato.place.calibration import Calibration
 from sfumato.place.cast import Cast
@@ -25,6 +26,7 @@ class Scene(NamedTuple):
     tokens: Of the prompt, slot by slot.
     size: Of the latent: frames, height and width.
     seed: Of what is drawn.
+    prediction: Of the network.
     """
 
     cast: Cast
@@ -34,6 +36,7 @@ class Scene(NamedTuple):
     tokens: Tokens
     size: tuple[int, int, int]
     seed: int
+    prediction: Prediction
 
 
 class Director(Protocol):

@@ -153,6 +153,7 @@ class _Walk:
             model.tokens(prompt),
             (size[0], size[1], size[2]),
             request.seed,
+            model.denoiser.prediction,
         )
         self.director: Director = begin(request.method if self.cast.actors else "none", scene)
 

@@ -27,7 +27,7 @@ def edited_steps(grid: Grid, until: float) -> int:
 
 
 def until_part(grid: Grid, part: float) -> float:
-    """The log-SNR at which a part of a walk's steps, 0..1 from noise on, is done: what the papers' counts mean here."""
+    """The log-SNR at which a part of a walk's steps, above 0 to 1 from noise on, is done: what the papers' counts mean
+    here. At least one step is."""
     asked = list(reversed(grid.nodes[1:]))
-    done = round(part * len(asked))
-    return log_snr(asked[done - 1]) if done else -math.inf
+    return log_snr(asked[max(1, round(part * len(asked))) - 1])
