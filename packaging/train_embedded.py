@@ -17,9 +17,9 @@ from sfumato.models.load import load_model
 from sfumato.models.model import Model
 from sfumato.models.training.codec import train_codec
 from sfumato.models.training.judge import draw, judge
-from sfumato.models.training.network import save_folder
-from sfumato.models.training.scenes import COLOURS, GROUNDS, SHAPES
-from sfumato.models.training.train import Training, train
+from sfumato.models.training.network import EMBEDDED, Networks, save_folder
+from sfumato.models.training.scenes import COLOURS, GROUNDS, SHAPES, scenes
+from sfumato.models.training.train import Training, batches, begun, train
 from sfumato.report import Step
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,7 +53,9 @@ def main() -> None:
             print(f"{step.phase} {step.step} of {step.of}, loss {step.loss:.4f}, {spent:.0f} s", flush=True)
 
     codec = train_codec(1200, chosen.checkpoint.with_suffix(".codec"), report=say).requires_grad_(False)
-    trained = train(Training(steps=chosen.steps), codec, chosen.checkpoint, say, fast=not chosen.slow)
+    training = Training(steps=chosen.steps)
+    examples = batches(training, EMBEDDED, codec, scenes, begun(training, chosen.checkpoint))
+    trained = train(training, Networks(training.seed), examples, chosen.checkpoint, say, fast=not chosen.slow)
     save_folder(trained, codec, chosen.out)
     model = load_model(str(chosen.out))
     chosen.sheet.write_bytes(samples(model))

@@ -1,13 +1,16 @@
-"""Train the models that `sfumato place` ships with, from rendered scenes and nothing else.
+"""Train the models that `sfumato place` and `sfumato trail` ship with, from rendered scenes and nothing else.
 
     python packaging/train_place.py micro --checkpoint /tmp/micro.pt
     python packaging/train_place.py image --checkpoint /tmp/place.pt
+    python packaging/train_place.py shots --checkpoint /tmp/trail.pt
 
-`micro` learns 16 x 16 pixels from nothing, for tests; `image` learns 64 x 64 from the embedded model's weights. May be
-killed and started again. Writes a diffusers folder.
+`micro` learns 16 x 16 pixels from nothing, for tests. `image` goes on from the embedded model's weights, and its codec
+learns to draw twice as many pixels. `shots` goes on from `image`, which must be there. Each may be killed and started
+again. Writes a diffusers folder; packaging/gate_place.py then says whether its things can be placed.
 """
 
 import argparse
+import shutil
 import time
 from dataclasses import replace
 from functools import partial
@@ -15,15 +18,43 @@ from pathlib import Path
 
 from sfumato.models.load_files import EMBEDDED as DEMO
 from sfumato.models.training.carry import carried, carried_codec
+from sfumato.models.training.codec_larger import train_larger
 from sfumato.models.training.network import MICRO, PLACE, Networks, save_folder
 from sfumato.models.training.placement import placed_scenes
-from sfumato.models.training.train import Source, Training, train
-from sfumato.report import Step
+from sfumato.models.training.shots import ShotNetworks, save_shots, shot_batches
+from sfumato.models.training.train import Training, batches, begun, train
+from sfumato.report import Report, Step
 
 TRAININGS = {
     "micro": Training(steps=3000, batch=64, rate=3e-3, warm=100, middle=0.3, draws=2, remembered=0.995, focus=2.0),
-    "image": Training(steps=1500, batch=64, rate=1e-3, warm=50, draws=1, remembered=0.995, focus=2.0, seed=3),
+    "image": Training(steps=1500, batch=64, rate=1e-3, warm=50, remembered=0.995, focus=2.0, seed=3),
+    "shots": Training(
+        steps=500, batch=8, rate=1e-3, warm=50, remembered=0.99, focus=1.0, known=0.2, middle=1.2, seed=4
+    ),
 }
+HOMES = {"micro": "embedded_micro", "image": "embedded_place", "shots": "embedded_trail"}
+
+
+def micro(training: Training, checkpoint: Path, out: Path, say: Report, fast: bool) -> None:
+    source = partial(placed_scenes, shapes=("box",), counts=(2, 1))
+    examples = batches(training, MICRO, None, source, begun(training, checkpoint))
+    save_folder(train(training, Networks(training.seed, MICRO), examples, checkpoint, say, 100, fast), None, out)
+
+
+def image(training: Training, checkpoint: Path, out: Path, say: Report, fast: bool) -> None:
+    codec = carried_codec(DEMO)
+    larger = train_larger(codec, 400, checkpoint.with_suffix(".codec"), report=say)
+    examples = batches(training, PLACE, codec, placed_scenes, begun(training, checkpoint))
+    save_folder(train(training, carried(DEMO, PLACE), examples, checkpoint, say, 100, fast), larger, out)
+
+
+def shots(training: Training, checkpoint: Path, out: Path, say: Report, fast: bool) -> None:
+    home = DEMO.with_name(HOMES["image"])
+    networks = ShotNetworks(carried(home, PLACE))
+    examples = shot_batches(training, networks, carried_codec(DEMO), begun(training, checkpoint))
+    trained = train(training, networks, examples, checkpoint, say, 50, fast)
+    shutil.copytree(home, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("README.md", "place.json"))
+    save_shots(trained, out)
 
 
 def main() -> None:
@@ -40,14 +71,13 @@ def main() -> None:
 
     def say(step: Step) -> None:
         if step.step % 20 == 0:
-            print(f"{step.step} of {step.of}, loss {step.loss:.4f}, {time.monotonic() - began:.0f} s", flush=True)
+            spent = time.monotonic() - began
+            print(f"{step.phase} {step.step} of {step.of}, loss {step.loss:.4f}, {spent:.0f} s", flush=True)
 
-    micro = chosen.which == "micro"
-    begins = Networks(training.seed, MICRO) if micro else carried(DEMO, PLACE)
-    codec = None if micro else carried_codec(DEMO)
-    source: Source = partial(placed_scenes, shapes=("box",), counts=(2, 1)) if micro else placed_scenes
-    trained = train(training, codec, chosen.checkpoint, say, 100, not chosen.slow, begins, source)
-    save_folder(trained, codec, chosen.out or DEMO.parent / f"embedded_{chosen.which}")
+    out = chosen.out or DEMO.with_name(HOMES[chosen.which])
+    {"micro": micro, "image": image, "shots": shots}[chosen.which](
+        training, chosen.checkpoint, out, say, not chosen.slow
+    )
 
 
 if __name__ == "__main__":

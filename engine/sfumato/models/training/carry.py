@@ -1,6 +1,7 @@
 """A trained folder's weights as the beginning of another training."""
 
 import random
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -10,24 +11,24 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from sfumato.device import seeded
+from sfumato.models.load_files import read_json
 from sfumato.models.training.captions import caption, make_tokenizer
 from sfumato.models.training.codec import make_codec
-from sfumato.models.training.network import EMBEDDED, Design, Networks
+from sfumato.models.training.network import Design, Networks
 from sfumato.models.training.placement import placed_scenes
 
 
 def carried(folder: Path, design: Design) -> Networks:
-    """The networks of a folder by `save_folder`, of the embedded design, as those of a design like it.
+    """The networks of a folder by `save_folder`, as those of a design that differs in its encoder of words at most.
 
-    Where its words do not look at each other any more, each begins as the mean of what it used to become in captions.
+    Where words looked at each other and now do not, each begins as the mean of what it used to become in captions.
     """
-    old, networks = Networks(design=EMBEDDED), Networks(design=design)
-    _load(old.transformer, folder / "transformer" / "diffusion_pytorch_model.safetensors")
+    networks = Networks(design=design)
+    _load(networks.transformer, folder / "transformer" / "diffusion_pytorch_model.safetensors")
+    layers = int(read_json(folder / "text_encoder" / "config.json")["num_hidden_layers"])
+    old = networks if layers == design.layers else Networks(design=replace(design, layers=layers))
     _load(old.words, folder / "text_encoder" / "model.safetensors")
-    networks.transformer.load_state_dict(old.transformer.state_dict())
-    if design.layers == EMBEDDED.layers:
-        networks.words.load_state_dict(old.words.state_dict())
-    else:
+    if old is not networks:
         _alone(old.words, networks.words)
     return networks
 

@@ -1,5 +1,6 @@
 """The embedded model's networks, before they know anything, and the folder they are kept in."""
 
+import copy
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from torch import nn
 
 from sfumato.models.training.begin import begin
 from sfumato.models.training.captions import SLOTS, make_tokenizer
-from sfumato.models.training.codec import CHANNELS, SHARE, make_codec
+from sfumato.models.training.codec import CHANNELS, SHARE
 
 BETAS = (0.0001, 0.02)
 TIMES = 1000
@@ -109,9 +110,7 @@ def save_folder(networks: Networks, codec: Any, folder: str | Path) -> None:
     half.transformer.save_pretrained(folder / "transformer", variant=None)
     half.words.save_pretrained(folder / "text_encoder")
     if codec is not None:
-        small = make_codec()
-        small.load_state_dict(codec.state_dict())
-        small.half().save_pretrained(folder / "vae")
+        copy.deepcopy(codec).half().save_pretrained(folder / "vae")
     make_tokenizer().save_pretrained(folder / "tokenizer")
     low, high = BETAS
     scheduler = DDIMScheduler(
