@@ -6,8 +6,10 @@ from sfumato_plugins.tools.edit import EDIT
 from sfumato_plugins.tools.face import FACE
 from sfumato_plugins.tools.invert import INVERT
 from sfumato_plugins.tools.matte import MATTE
+from sfumato_plugins.tools.place import PLACE
+from sfumato_plugins.tools.trail import TRAIL
 
-TOOLS: "tuple[Tool, ...]" = (MATTE, EDIT, INVERT, FACE)
+TOOLS: "tuple[Tool, ...]" = (MATTE, EDIT, INVERT, PLACE, TRAIL, FACE)
 NODES: "tuple[Tool, ...]" = tuple(one for one in TOOLS if one.main_input.picture)  # what works on pictures
 
 

@@ -75,11 +75,13 @@ class Job:
         return Pattern(os.path.normpath(os.path.join(self.base, text))).for_view(self.view) if text else None
 
     def to_json(self) -> dict[str, Any]:
-        """The job as it is written to a file; fields at their default are left out."""
+        """The job as it is written to a file; fields at their default are left out, but files."""
         found: dict[str, Any] = {"schema": SCHEMA, "tool": self.tool, "frames": format_frames(self.frames)}
         for item in fields(self):
             value = getattr(self, item.name)
-            if item.name in ("tool", "frames", "base") or not value or value == item.default:
+            if item.name in ("tool", "frames", "base"):
+                continue
+            if item.name not in ("inputs", "outputs") and (not value or value == item.default):
                 continue
             found[item.name] = list(value) if isinstance(value, tuple) else value
         return found

@@ -12,6 +12,7 @@ from sfumato_plugins.files import nothing_there
 from sfumato_plugins.frames import Pattern, parse_frames
 from sfumato_plugins.job import MISSING, Job
 from sfumato_plugins.parameters import (
+    Boxes,
     Choice,
     Factors,
     ModelFolder,
@@ -48,6 +49,10 @@ def _add(group: argparse._ArgumentGroup, parameter: Parameter) -> None:
     flag, dest = f"--{parameter.name.replace('_', '-')}", f"param_{parameter.name}"
     if isinstance(parameter, Switch):
         group.add_argument(flag, dest=dest, action=argparse.BooleanOptionalAction, default=None, help=parameter.help)
+        return
+    if isinstance(parameter, Boxes):
+        help = f"{parameter.help}; may be given several times"
+        group.add_argument(flag, dest=dest, action="append", metavar="WORDS:L,T,R,B", help=help)
         return
     kinds: dict[type, Any] = {Whole: int, Number: float, Several: _words}
     said = f" (default: {parameter.default})" if parameter.default not in ("", None) else ""
@@ -109,6 +114,7 @@ def job_from(args: argparse.Namespace, tool: Tool, settings: Settings) -> Job:
     if tool.main_output.name not in outputs and settings.get("output") and not tool.whole:
         outputs[tool.main_output.name] = settings.get("output")
     params = {p.name: given[f"param_{p.name}"] for p in tool.parameters if given.get(f"param_{p.name}") is not None}
+    params = {name: "; ".join(v) if name in _boxes(tool) else v for name, v in params.items()}
     absent = [f"--{i.option or i.name}" for i in tool.inputs if i.required and i.name not in inputs]
     absent += [f"--{p.name.replace('_', '-')}" for p in missing(tool.parameters, params)]
     absent += [f"--{o.option or o.name}" for o in tool.outputs if o.required and o.name not in outputs]
@@ -119,10 +125,9 @@ def job_from(args: argparse.Namespace, tool: Tool, settings: Settings) -> Job:
         params["device"] = settings.get("device")
     if args.handles < 0 or args.context < 0:
         raise wrong("handles", "--handles and --context count frames and are not negative")
-    main = tool.main_input.name
     return Job(
         tool=tool.name,
-        frames=_frames(args, main, inputs[main]),
+        frames=_frames(args, tool, inputs, params),
         inputs=inputs,
         outputs=outputs,
         params=params,
@@ -137,10 +142,19 @@ def job_from(args: argparse.Namespace, tool: Tool, settings: Settings) -> Job:
     )
 
 
-def _frames(args: argparse.Namespace, name: str, main: str) -> tuple[int, ...]:
+def _boxes(tool: Tool) -> set[str]:
+    return {p.name for p in tool.parameters if isinstance(p, Boxes)}
+
+
+def _frames(
+    args: argparse.Namespace, tool: Tool, inputs: Mapping[str, str], params: Mapping[str, Any]
+) -> tuple[int, ...]:
     if args.frames:
         return parse_frames(args.frames)
-    pattern = Pattern(os.path.abspath(main))
+    if tool.span:
+        return tool.span({name: os.path.abspath(path) for name, path in inputs.items()}, params)
+    name = tool.main_input.name
+    pattern = Pattern(os.path.abspath(inputs[name]))
     there = pattern.for_view(args.views[0] if args.views else None).on_disk()
     if not there:
         raise JobError(nothing_there(f"inputs.{name}", pattern.text))

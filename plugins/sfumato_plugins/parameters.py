@@ -142,6 +142,42 @@ def factors(text: str) -> dict[str, float]:
     return found
 
 
+class Boxes(Text):
+    """Objects and their boxes, "red ball:0.1,0.5,0.4,0.8; cube=blue box:0.6,0.2,0.9,0.5"."""
+
+    def wrong(self, value: Any) -> str:
+        if super().wrong(value):
+            return super().wrong(value)
+        try:
+            boxes(value)
+        except ValueError as error:
+            return f"{error} should be written like red ball:0.1,0.5,0.4,0.8, which is left, top, right, bottom"
+        return ""
+
+
+def boxes(text: str) -> list[tuple[str, str, tuple[float, float, float, float]]]:
+    """Objects' names, their phrases, and left, top, right, bottom in parts of the picture, y down.
+
+    >>> boxes("red ball:0.1,0.5,0.4,0.8; cube=blue box:.6,.2,.9,.5")
+    [('red ball', 'red ball', (0.1, 0.5, 0.4, 0.8)), ('cube', 'blue box', (0.6, 0.2, 0.9, 0.5))]
+
+    Raises:
+        ValueError: a part is none; the error's words are that part.
+    """
+    found = []
+    for part in filter(None, (part.strip() for part in text.replace("\n", ";").split(";"))):
+        words, _, edges = part.rpartition(":")
+        name, _, phrase = (" ".join(side.split()) for side in words.rpartition("="))
+        try:
+            left, top, right, bottom = (float(edge) for edge in edges.split(","))
+        except ValueError:
+            raise ValueError(repr(part)) from None
+        if not phrase or not all(map(math.isfinite, (left, top, right, bottom))):
+            raise ValueError(repr(part))
+        found.append((name or phrase, phrase, (left, top, right, bottom)))
+    return found
+
+
 @dataclass(frozen=True)
 class NumberOr(Parameter):
     """A number in low..high, or one of a few words."""

@@ -11,6 +11,7 @@ show = "ab"
 require_commercial = true                 # refuse model weights without a commercial licence
 prompts_in_metadata = false
 temporary = "/fast/tmp"
+detector = "/tools/detect --cpu"          # finds objects in pictures, for place and trail (placing/detecting.py)
 
 [farm]                                    # all of it: farm/options.py
 pool = "gpu"
@@ -38,6 +39,7 @@ KNOWN: dict[str, type] = {
     "require_commercial": bool,
     "prompts_in_metadata": bool,
     "temporary": str,
+    "detector": str,
     "farm": dict,
 }
 

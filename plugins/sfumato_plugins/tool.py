@@ -110,6 +110,8 @@ class Tool:
     verb: The word after the tool's name on the command line, for a tool that has other commands beside this one.
     verbs: Adds those.
     steps: The parameter whose values are steps that an artist takes one after another, looking between them.
+    span: The frames of a job that names none, from its inputs (absolute names) and parameters; default: those of the
+        main input's files. May need the engine's Python; raises JobError where they cannot be told.
     """
 
     name: str
@@ -138,6 +140,7 @@ class Tool:
     verb: str = ""
     verbs: Callable[[Any, str], None] | None = None
     steps: str = ""
+    span: Callable[[Mapping[str, str], Mapping[str, Any]], tuple[int, ...]] | None = None
 
     @property
     def main_input(self) -> Images:

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sfumato_plugins.place import Place
 
 EMBEDDED = "embedded"
+EMBEDDED_NAMES = ("embedded", "embedded_place", "embedded_trail", "embedded_micro")  # `sfumato.models.load_files` knows
 NETWORKS = ("UNet2DConditionModel", "SD3Transformer2DModel", "FluxTransformer2DModel", "PixArtTransformer2DModel")
 KINDS = "give a diffusers folder of Stable Diffusion 1, 2, XL or 3, Flux or PixArt"
 PACKAGES = ("diffusers", "transformers", "accelerate")
@@ -35,9 +36,9 @@ _NOT = re.compile(r"non-?commercial|\bnc\b|-nc-|research", re.IGNORECASE)
 
 
 def folder_of(job: Job, given: str) -> str:
-    """Where a job's model lies: "embedded", a folder, or the one of that name among the site's `models`."""
-    if given == EMBEDDED:
-        return EMBEDDED
+    """Where a job's model lies: ours by name, a folder, or the one of that name among the site's `models`."""
+    if given in EMBEDDED_NAMES:
+        return given
     beside = os.path.normpath(os.path.join(job.base, os.path.expanduser(given)))
     if not os.path.isdir(beside) and os.path.basename(given) == given:
         for root in load_settings(start=job.base or os.getcwd()).get("models", []):
@@ -46,10 +47,13 @@ def folder_of(job: Job, given: str) -> str:
     return beside
 
 
-def folder_problems(job: Job, given: str) -> list[Problem]:
-    """What can be seen of a model's folder by the standard library alone."""
+def folder_problems(job: Job, given: str, networks: Sequence[str] = NETWORKS) -> list[Problem]:
+    """What can be seen of a model's folder by the standard library alone.
+
+    networks: Classes of denoising networks that the job's tool works with.
+    """
     folder, where = folder_of(job, given), "params.model"
-    if folder == EMBEDDED:
+    if folder in EMBEDDED_NAMES:
         return []
     if not os.path.isdir(folder):
         return [Problem(where, f"there is no model folder {folder}", f"{KINDS}, or embedded")]
@@ -59,7 +63,7 @@ def folder_problems(job: Job, given: str) -> list[Problem]:
         named = (index.get("transformer") or index.get("unet") or ["", ""])[1]
     except (OSError, ValueError, AttributeError, IndexError, TypeError):
         return [Problem(where, f"{folder} is no model: its model_index.json is missing or damaged", KINDS)]
-    if named not in NETWORKS:
+    if named not in networks:
         what = f"{folder} is a {index.get('_class_name')} with {named or 'no denoising network'}"
         return [Problem(where, f"{what}, an architecture sfumato does not know", KINDS)]
     return []
@@ -98,12 +102,12 @@ def provenance(job: Job, given: str) -> str:
     return f"{found.name}, sha256 {found.digest}, licence {found.licence}"
 
 
-def inside_problems(job: Job, given: str) -> list[Problem]:
+def inside_problems(job: Job, given: str, networks: Sequence[str] = NETWORKS) -> list[Problem]:
     """A folder that holds code or no whole weights; a licence that the site does not want. Imports no torch."""
     from sfumato.errors import SfumatoError
     from sfumato.models.load_files import folder_path, network_files, read_index
 
-    if folder_problems(job, given):  # said already
+    if folder_problems(job, given, networks):  # said already
         return []
     lacking = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if lacking:

@@ -82,11 +82,11 @@ class Sheet:
 
     def _model_files(self) -> list[str]:
         """What lies in the folders of the job's models; of one that comes along with sfumato, nothing."""
-        from sfumato_plugins.editing.model import EMBEDDED, folder_of
+        from sfumato_plugins.editing.model import EMBEDDED_NAMES, folder_of
 
         tool = sfumato_plugins.tool(self.job.tool)
         named = [tool.values(self.job)[p.name] for p in tool.parameters if isinstance(p, ModelFolder)]
-        folders = [folder_of(self.job, name) for name in named if name != EMBEDDED]
+        folders = [folder_of(self.job, name) for name in named if name not in EMBEDDED_NAMES]
         return [os.path.join(root, name) for folder in folders for root, _, names in os.walk(folder) for name in names]
 
     def output_folders(self) -> list[str]:
