@@ -1,0 +1,246 @@
+"""Training deep stacks of residual blocks in the memory of one: states are rebuilt bit for bit on the way back.
+
+The blocks and their weights are untouched; at inference they run as they always did. See `sfumato.train.chain` for the
+equations and their source.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.utils._pytree import tree_flatten, tree_unflatten
+from torch.utils.checkpoint import checkpoint
+
+from sfumato.errors import RequestError
+from sfumato.train.chain import Chain, States, Unfit
+
+BITS = (1, 2, 4, 8)
+_KEEPS_STATISTICS = (nn.modules.batchnorm._BatchNorm,)
+
+
+@dataclass(frozen=True)
+class Streams:
+    """What flows through a block.
+
+    given: Where it is among the arguments: positions or names. answered: Which element of a tuple each is in the
+    answer; () where the answer is the one stream itself.
+    """
+
+    given: tuple[int | str, ...] = (0,)
+    answered: tuple[int, ...] = ()
+
+    def of(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> States:
+        """The streams among the arguments of a call."""
+        return tuple(args[where] if isinstance(where, int) else kwargs[where] for where in self.given)
+
+    def put(self, args: Sequence[Any], kwargs: Mapping[str, Any], states: States) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments with other streams in them."""
+        positional, named = list(args), dict(kwargs)
+        for where, state in zip(self.given, states, strict=True):
+            if isinstance(where, int):
+                positional[where] = state
+            else:
+                named[where] = state
+        return positional, named
+
+    def read(self, answer: Any) -> States:
+        """The streams in a block's answer."""
+        return tuple(answer[number] for number in self.answered) if self.answered else (answer,)
+
+    def write(self, states: States) -> Any:
+        """An answer with these streams."""
+        if not self.answered:
+            return states[0]
+        return tuple(states[self.answered.index(number)] for number in range(len(states)))
+
+
+@dataclass
+class Reversible:
+    """Residual blocks, run one after another in training with the memory of one.
+
+    Call it as a block is called; what flows is replaced from block to block, all other arguments stay. Gradients reach
+    parameters block by block, and every tensor among the arguments that asks for one.
+
+    Args:
+        blocks: `block(x, *conditioning) -> x`; answers what `streams` says.
+        gamma_bits: |gamma| = 2^-gamma_bits, and the bits kept for each number and block: 1, 2, 4 or 8. 1 trains from
+            scratch, 4 or 8 disturb a network that is trained already less.
+        level: Activations are whole numbers of 2^-level.
+        streams: What flows.
+        plain: Blocks that are run with checkpoints instead, and why; those that turn out not to fit are added.
+        keep: Keep states instead of rebuilding them: for comparing.
+        redone: How often a state was not rebuilt and a run was done again with checkpoints.
+
+    Raises:
+        RequestError: on a call: bits or level cannot be; an activation does not fit; a block answers differently twice.
+    """
+
+    blocks: Sequence[nn.Module]
+    gamma_bits: int = 1
+    level: int = 9
+    streams: Streams = field(default_factory=Streams)
+    plain: dict[int, str] = field(default_factory=dict)
+    keep: bool = False
+    redone: int = 0
+
+    def __post_init__(self) -> None:
+        if self.gamma_bits not in BITS:
+            raise RequestError(f"gamma of {self.gamma_bits} bits", f"one of {', '.join(map(str, BITS))}")
+        if not 1 <= self.level <= 20:
+            raise RequestError(f"a level of {self.level}", "1 to 20; 9 is usual")
+        for number, block in enumerate(self.blocks):
+            if any(isinstance(part, _KEEPS_STATISTICS) for part in block.modules()):
+                self.plain.setdefault(number, "keeps running statistics, which a second look would count twice")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the blocks. Without gradients, or with a single block, exactly as a loop over them would."""
+        if not torch.is_grad_enabled() or len(self.blocks) < 2:
+            return run_plainly(self.blocks, self.streams, args, kwargs)
+        states = self.streams.of(args, kwargs)
+        spec = _Arguments(self.streams, args, kwargs)
+        number, answer = 0, None
+        while number < len(self.blocks):
+            if number in self.plain:
+                answer = checkpoint(self.blocks[number], *spec.args(states), use_reentrant=False, **spec.kwargs(states))
+                states, number = self.streams.read(answer), number + 1
+                continue
+            end = next((k for k in range(number, len(self.blocks)) if k in self.plain), len(self.blocks))
+            states, number = self._chained(spec, states, number, end)
+            answer = self.streams.write(states)
+        return answer
+
+    def _chained(self, spec: "_Arguments", states: States, begin: int, end: int) -> tuple[States, int]:
+        """Blocks begin to end, or to the first that turns out not to fit; the states, and the block that is next."""
+        dtypes = [state.dtype for state in states]
+        chain = Chain(self.blocks[begin:end], spec.call, states, self.gamma_bits, self.level, self.keep)
+        flowing: tuple[Tensor, ...] = states
+        for number in range(end - begin):
+            weights = [p for p in chain.blocks[number].parameters() if p.requires_grad]
+            try:
+                flowing = _Step.apply(self, chain, len(spec.tensors), *flowing, *spec.tensors, *weights)  # type: ignore[no-untyped-call]
+            except Unfit as reason:
+                self.plain[begin + number] = str(reason)
+                end = begin + number
+                break
+        out = flowing[-len(states) :]
+        return tuple(x.to(dtype) for x, dtype in zip(out, dtypes, strict=True)), end
+
+
+class _Arguments:
+    """The arguments of a call, with its streams and its tensors taken out."""
+
+    def __init__(self, streams: Streams, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        self.streams = streams
+        empty = tuple(None for _ in streams.given)
+        leaves, self.form = tree_flatten(streams.put(args, kwargs, empty))  # type: ignore[arg-type]
+        self.leaves = leaves
+        self.places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
+        self.tensors = [leaves[i] for i in self.places]
+
+    def filled(self, states: States, tensors: Sequence[Tensor]) -> tuple[list[Any], dict[str, Any]]:
+        leaves = list(self.leaves)
+        for place, tensor in zip(self.places, tensors, strict=True):
+            leaves[place] = tensor
+        args, kwargs = tree_unflatten(leaves, self.form)
+        return self.streams.put(args, kwargs, states)
+
+    def args(self, states: States) -> list[Any]:
+        return self.filled(states, self.tensors)[0]
+
+    def kwargs(self, states: States) -> dict[str, Any]:
+        return self.filled(states, self.tensors)[1]
+
+    def call(self, block: nn.Module, states: States, tensors: Sequence[Tensor]) -> States:
+        args, kwargs = self.filled(states, tensors)
+        return self.streams.read(block(*args, **kwargs))
+
+
+class _Step(torch.autograd.Function):
+    """One block of a chain: (earlier states, states, conditions, weights) -> (states, later states)."""
+
+    @staticmethod
+    def forward(ctx: Any, owner: Reversible, chain: Chain, conditions: int, *tensors: Tensor) -> tuple[Tensor, ...]:
+        streams = len(chain.first)
+        ctx.owner, ctx.chain, ctx.streams, ctx.number = owner, chain, streams, chain.done
+        flowing = streams if chain.done == 0 else 2 * streams
+        given = tensors[flowing : flowing + conditions]
+        ctx.weights = tensors[flowing + conditions :]
+        ctx.save_for_backward(*given)
+        after = chain.forward([tensor.detach() for tensor in given])
+        now = tensors[flowing - streams : flowing]
+        if chain.done == 1:
+            now = chain.states(chain.first)
+        return (*now, *chain.states(after))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        chain: Chain = ctx.chain
+        if chain.done != ctx.number + 1:
+            raise RuntimeError("a reversible stack can be gone back through once: states are rebuilt, not kept")
+        given = [
+            tensor.detach().requires_grad_(tensor.requires_grad and tensor.is_floating_point())
+            for tensor in ctx.saved_tensors
+        ]
+        before = chain.redone
+        shown, changes = chain.back(given)
+        if chain.redone != before:
+            ctx.owner.redone += 1
+            warnings.warn(
+                f"a state before block {ctx.number} was not rebuilt; done again with checkpoints", stacklevel=2
+            )
+        at, after = grads[: ctx.streams], grads[ctx.streams :]
+        gammas: Sequence[Tensor | float] = chain.gammas(ctx.number, shown) if ctx.number else [0.0] * ctx.streams
+        pushed = [(1 + gamma) * g for gamma, g in zip(gammas, after, strict=True)]
+        wanted = [*shown, *[t for t in given if t.requires_grad], *ctx.weights]
+        found = torch.autograd.grad(changes, wanted, pushed, allow_unused=True)
+        along = zip(at, after, gammas, found[: ctx.streams], strict=True)
+        states = [g + (1 - gamma) * h + (0 if j is None else j) for g, h, gamma, j in along]
+        earlier = [gamma * h for gamma, h in zip(gammas, after, strict=True)] if ctx.number else []
+        rest = iter(found[ctx.streams :])
+        on = [next(rest) if tensor.requires_grad else None for tensor in given]
+        return (None, None, None, *earlier, *states, *on, *rest)
+
+
+def run_plainly(blocks: Sequence[nn.Module], streams: Streams, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """The blocks one after another, as a network's own loop runs them."""
+    answer = None
+    positional, named = list(args), dict(kwargs)
+    for block in blocks:
+        answer = block(*positional, **named)
+        positional, named = streams.put(positional, named, streams.read(answer))
+    return answer
+
+
+class ReversibleBlocks(nn.ModuleList):
+    """A network's list of blocks; in training, a loop over it meets one block that is all of them, reversibly.
+
+    Put it where the network keeps its list: names and weights stay what they are, and so does inference.
+    """
+
+    def __init__(
+        self, blocks: nn.ModuleList, gamma_bits: int = 1, level: int = 9, streams: Streams | None = None
+    ) -> None:
+        super().__init__(blocks)
+        self.stack = Reversible(list(blocks), gamma_bits, level, streams or Streams())
+
+    def __iter__(self) -> Iterator[nn.Module]:
+        if self.training and torch.is_grad_enabled():
+            return iter([_whole(self.stack)])
+        return super().__iter__()
+
+
+def _whole(stack: Reversible) -> Any:
+    """Looks like a block to the loop that calls it."""
+    return stack
+
+
+def reversible(
+    blocks: Sequence[nn.Module] | Callable[..., Any], gamma_bits: int = 1, level: int = 9, **more: Any
+) -> Reversible:
+    """`Reversible` of any list of residual blocks."""
+    return Reversible(list(blocks), gamma_bits, level, **more)  # type: ignore[arg-type]
