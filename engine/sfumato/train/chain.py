@@ -46,10 +46,18 @@ class Chain:
         states: Where it begins, (B, ...) each; any floating dtype, which blocks are given again.
         bits: 1, 2, 4 or 8. level: Of the whole numbers.
         keep: Keep every state instead of rebuilding it: for comparing.
+        generator: On the CPU; draws the signs of gamma, and a seed for what blocks draw. None: torch's own.
     """
 
     def __init__(
-        self, blocks: Sequence[nn.Module], call: Call, states: States, bits: int, level: int, keep: bool
+        self,
+        blocks: Sequence[nn.Module],
+        call: Call,
+        states: States,
+        bits: int,
+        level: int,
+        keep: bool,
+        generator: torch.Generator | None = None,
     ) -> None:
         self.blocks, self.call, self.bits, self.level = blocks, call, bits, level
         self.dtypes = tuple(state.dtype for state in states)
@@ -57,8 +65,8 @@ class Chain:
         self.before: States = ()
         self.now = self.first
         self.done = 0
-        self.replay = Replay(states[0].device)
-        drawn = torch.randint(0, 2, (len(blocks), len(states[0])), dtype=torch.int32)
+        self.replay = Replay(states[0].device, generator)
+        drawn = torch.randint(0, 2, (len(blocks), len(states[0])), generator=generator, dtype=torch.int32)
         self.signs = (2 * drawn - 1).to(states[0].device)
         self.left: list[Kept | None] = []
         self.kept: dict[int, States] | None = {0: self.first} if keep else None

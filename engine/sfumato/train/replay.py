@@ -9,13 +9,13 @@ import torch
 class Replay:
     """The conditions that a block is run in, the first time and every other.
 
-    Takes one number from torch's own generator, so that what a stack draws follows `torch.manual_seed`.
+    Takes one number from the generator; None: from torch's own, so that what a stack draws follows `torch.manual_seed`.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, generator: torch.Generator | None) -> None:
         self.kind = device.type
         self.devices = [device] if device.type not in ("cpu", "mps", "meta") else []
-        self.seed = int(torch.randint(2**62, ()))
+        self.seed = int(torch.randint(2**62, (), generator=generator))
         self.autocast = {
             kind: (torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)) for kind in {"cpu", self.kind}
         }

@@ -73,6 +73,7 @@ class Reversible:
         streams: What flows.
         plain: Blocks that are run with checkpoints instead, and why; those that turn out not to fit are added.
         keep: Keep states instead of rebuilding them: for comparing.
+        generator: Draws the signs of gamma, and a seed for what blocks draw; default: torch's own.
         redone: How often a state was not rebuilt and a run was done again with checkpoints.
 
     Raises:
@@ -85,6 +86,7 @@ class Reversible:
     streams: Streams = field(default_factory=Streams)
     plain: dict[int, str] = field(default_factory=dict)
     keep: bool = False
+    generator: torch.Generator | None = None
     redone: int = 0
 
     def __post_init__(self) -> None:
@@ -116,7 +118,8 @@ class Reversible:
     def _chained(self, spec: "_Arguments", states: States, begin: int, end: int) -> tuple[States, int]:
         """Blocks begin to end, or to the first that turns out not to fit; the states, and the block that is next."""
         dtypes = [state.dtype for state in states]
-        chain = Chain(self.blocks[begin:end], spec.call, states, self.gamma_bits, self.level, self.keep)
+        chain = Chain(self.blocks[begin:end], spec.call, states, self.gamma_bits, self.level, self.keep,
+                      self.generator)  # fmt: skip
         flowing: tuple[Tensor, ...] = states
         for number in range(end - begin):
             weights = [p for p in chain.blocks[number].parameters() if p.requires_grad]
