@@ -73,7 +73,8 @@ class _Solve:
         by_hand = changed_by_hand(self.folder)
         left = _said_before(self.folder)
         for name in by_hand:
-            what = f"keys fixed: {by_hand[name].split(",")[0]}" if name == "edits.json" else f"{name} was changed by hand"
+            count = by_hand[name].partition(",")[0]
+            what = f"keys fixed: {count}" if name == "edits.json" else f"{name} was changed by hand"
             self.say(f"face: {what}; what depends on it is solved again")
         take = self._take(left, by_hand)
         rig = inputs.rig_of(self.job)
