@@ -1,4 +1,4 @@
-"""The menu: one entry for each tool. Nothing of ours is imported until an entry is chosen."""
+"""The menu: an entry for each tool that is a node, one for boxes. Nothing of ours is imported until one is chosen."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import nuke
 
 _COMMAND = """\
 try:
-    import sfumato_nuke.menu
-    sfumato_nuke.menu.make({name!r})
+    import sfumato_nuke.{module}
+    sfumato_nuke.{call}
 except Exception as error:
     nuke.message("sfumato: " + str(error))
 """
@@ -20,7 +20,8 @@ def install() -> None:
     """Add the entries to Nuke's nodes."""
     menu = nuke.menu("Nodes").addMenu("sfumato")
     for name in tools():
-        menu.addCommand(name.capitalize(), _COMMAND.format(name=name))
+        menu.addCommand(name.capitalize(), _COMMAND.format(call=f"menu.make({name!r})", module="menu"))
+    menu.addCommand("Boxes...", _COMMAND.format(call="boxes.export()", module="boxes"))
 
 
 def tools() -> list[str]:

@@ -48,7 +48,8 @@ def test_the_menu_has_an_entry_for_every_tool_and_makes_its_node_under_the_selec
     import sfumato_plugins
 
     runpy.run_path(str(NUKE / "menu.py"))
-    assert set(session.menus) == {f"Nodes/sfumato/{tool.label}" for tool in sfumato_plugins.NODES}
+    labels = [*(tool.label for tool in sfumato_plugins.NODES), "Boxes..."]
+    assert set(session.menus) == {f"Nodes/sfumato/{label}" for label in labels}
     read = session.make("Read")
     read.setSelected(True)
     session.choose("Nodes/sfumato/Matte")

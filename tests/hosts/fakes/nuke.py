@@ -18,7 +18,7 @@ import subprocess
 import time
 import weakref
 
-from . import nuke_knobs, nuke_script, strict
+from . import nuke_boxes, nuke_knobs, nuke_script, strict
 from .nuke_knobs import FLAGS, TABLE
 from .nuke_nodes import CLASSES, EXR, KINDS, Group, Node, Root, ViewerWindow
 from .table import Table
@@ -38,6 +38,7 @@ class Nuke:
         self.undo, self.undo_off, self.undo_name, self.undo_open = [], 0, "", None
         self.bars, self.cancel_bar, self.timers, self.layers = weakref.WeakSet(), False, [], {}
         self.cancel_render_at, self.this, self.viewer = None, None, None
+        self.answers = []  # what the artist types next
         self.root = Root(self)
         self.open = [self.root]
         self.module = strict.module("nuke", TABLE, self._behaviours(), gui=gui)
@@ -289,6 +290,9 @@ class Nuke:
             "execute": self._execute,
             "filename": self._filename,
             "message": self._message,
+            "delete": lambda node: node._group._nodes.remove(node),
+            "getFilename": lambda message, *pattern, **more: self.answers.pop(0),
+            "getInput": lambda prompt, default="": self.answers.pop(0),
             "tprint": lambda *words, **more: session.printed.append(" ".join(map(str, words))),
             "activeViewer": self._active_viewer,
             "menu": self._menu,
@@ -358,3 +362,4 @@ class FakeMenu:
 
 
 KNOB_CLASSES = {cls._kind: cls for cls in vars(nuke_knobs).values() if isinstance(cls, type) and hasattr(cls, "_kind")}
+assert nuke_boxes.KINDS.keys() <= KINDS.keys()

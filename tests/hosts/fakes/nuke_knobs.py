@@ -112,6 +112,14 @@ class Knob:
     def getValue(self, channel=0):
         return self.value()
 
+    def getValueAt(self, frame, index=0, view=None):
+        session = self._owner._session
+        before, session.frame = session.frame, frame
+        try:
+            return self.value()
+        finally:
+            session.frame = before
+
     def toScript(self, quote=True, context=None):
         return f"{{{{{self._expression}}}}}" if self._expression else str(self._value)
 
@@ -292,7 +300,7 @@ def scalar(knob):
 
 
 def evaluated(text, owner):
-    """An expression of a node's knob: parent.NAME, NAME, [exists parent.inputN], $gui."""
+    """An expression of a node's knob: parent.NAME, NAME, [exists parent.inputN], $gui, frame, NODE.KNOB.x."""
 
     def names(word):
         session = owner._session
@@ -301,10 +309,38 @@ def evaluated(text, owner):
         exists = re.fullmatch(r"\[exists parent\.input(\d+)\]", word)
         if exists:
             return int(owner._group.input(int(exists[1])) is not None)
+        if word in ("frame", "t"):
+            return session.frame
+        if (far := elsewhere(word, owner)) is not None:
+            return far(session.frame)
         place, _, knob = word.rpartition(".")
         found = {"parent": owner._group, "": owner}.get(place)
         if found is None or knob not in found._knobs:
             raise RuntimeError(f"Nothing is named {word!r}")
         return scalar(found._knobs[knob])
 
-    return expressions.evaluate(text, names)
+    class AtFrames(dict):
+        """Functions, and knobs of other nodes, which are functions of the frame."""
+
+        def __missing__(self, word):
+            return elsewhere(word, owner)
+
+        def __contains__(self, word):
+            return super().__contains__(word) or elsewhere(word, owner) is not None
+
+    return expressions.evaluate(text, names, functions=AtFrames(max=max, min=min, abs=abs))
+
+
+def elsewhere(word, owner):
+    """A knob's part, or a bbox's edge, of another node beside the owner, as a function of the frame; None else."""
+    name, *rest = word.split(".")
+    node = owner._group.node(name) if owner._group is not None else None
+    if node is None or not rest:
+        return None
+    if rest[0] == "bbox":
+        from .nuke_boxes import bbox_edge
+
+        return lambda frame: bbox_edge(node, rest[1], frame)
+    knob = node._knobs.get(rest[0])
+    part = knob._names.index(rest[1]) if len(rest) > 1 else 0
+    return lambda frame: knob.getValueAt(frame, part)

@@ -240,6 +240,9 @@ class Root(Group):
     def proxy(self):
         return self._knobs["proxy"]._value
 
+    def fps(self):
+        return 24
+
     def firstFrame(self):
         return self._knobs["first_frame"]._value
 

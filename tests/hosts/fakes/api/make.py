@@ -25,6 +25,7 @@ PACKAGES = {"types-nuke": "13.2.8.0", "maya-stubs": "0.4.2", "types-maya-strict"
 NUKE_FILES = ("_nuke", "utils", "callbacks", "overrides", "executeInMain")
 MODULES = {  # module -> (package, stub files within it)
     "nuke": ("types-nuke", [f"nuke-stubs/{n}.pyi" for n in NUKE_FILES]),
+    "nuke.rotopaint": ("types-nuke", ["nuke-stubs/_curvelib.pyi", "nuke-stubs/_curveknob.pyi"]),
     "maya.cmds": ("maya-stubs", ["maya-stubs/cmds/__init__.pyi"]),
     "maya.utils": ("maya-stubs", ["maya-stubs/utils.pyi"]),
     "maya.mel": ("maya-stubs", ["maya-stubs/mel/__init__.pyi"]),
