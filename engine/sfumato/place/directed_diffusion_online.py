@@ -12,7 +12,7 @@ from torch import Tensor
 from sfumato.diffusion.ddim import increment
 from sfumato.diffusion.schedule import Node
 from sfumato.place.cast import Cast
-from sfumato.place.director import Ask, Plain, Scene
+from sfumato.place.director import Asked, Nudging, Plain, Scene, Sloped
 from sfumato.place.gradient import Losing
 from sfumato.place.hooks import Steer
 from sfumato.place.phrases import trailing_slots
@@ -90,25 +90,24 @@ class DirectedDiffusionOnline(Plain):
         weights = 1 + self.scene.knob * (self.weights - 1) if self.scene.knob < 1 else self.weights
         return Weighted(self.scene.cast, self.trailing, weights)
 
-    def nudge(self, latent: Tensor, node: Node, ask: Ask) -> Tensor:
+    def nudge(self, latent: Tensor, node: Node) -> Nudging:
         """See `Director`. The latent stays; the weights are found."""
         if self.steer(node) is not None:
             for _ in range(ROUNDS):
-                self.weights = self._descended(latent, node, ask)
+                self.weights = yield from self._descended(latent, node)
         return latent
 
-    def _descended(self, latent: Tensor, here: Node, ask: Ask) -> Tensor:
+    def _descended(self, latent: Tensor, here: Node) -> Nudging:
         there, cast = self.next[here], self.scene.cast
 
         def missed(site: Site, maps: Tensor) -> Tensor:
             return (maps - target(cast, site, maps).detach()).square().sum() / maps.shape[2]
 
-        with torch.enable_grad():
-            weights = self.weights.clone().requires_grad_(True)
-            answer = ask(latent, here, Weighted(cast, self.trailing, weights))
-            after = latent + increment(latent, answer, self.scene.prediction, here, there)
-            losing = Losing(Steer(), missed, lambda site: True)
-            ask(after, there, losing)
-            (slope,) = torch.autograd.grad(torch.stack(losing.found).sum(), weights)
+        weights = self.weights.clone().requires_grad_(True)
+        answer = yield Asked(latent, here, Weighted(cast, self.trailing, weights))
+        after = latent + increment(latent, answer, self.scene.prediction, here, there)
+        losing = Losing(Steer(), missed, lambda site: True)
+        yield Asked(after, there, losing)
+        slope = yield Sloped(torch.stack(losing.found).sum(), weights)
         found: Tensor = weights - RATE * slope / slope.norm().clamp(min=1e-20)
         return found.detach()

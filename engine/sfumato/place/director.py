@@ -1,6 +1,6 @@
 """What a method of placement does to a walk, step by step."""
 
-from collections.abc import Callable
+from collections.abc import Generator
 from typing import NamedTuple, Protocol
 
 from torch import Tensor
@@ -12,8 +12,25 @@ from sfumato.place.cast import Cast
 from sfumato.place.hooks import Steer
 from sfumato.place.phrases import Tokens
 
-Ask = Callable[[Tensor, Node, Steer], Tensor]
-"""The network's answer to the prompt alone, without guidance, while steered. Gradients go through it."""
+
+class Asked(NamedTuple):
+    """A question: the network's answer to the prompt alone, without guidance, while steered."""
+
+    latent: Tensor
+    node: Node
+    steer: Steer
+
+
+class Sloped(NamedTuple):
+    """A question: the slope of a loss, a scalar, along what it depends on."""
+
+    loss: Tensor
+    along: Tensor
+
+
+Nudging = Generator[Asked | Sloped, Tensor, Tensor]
+"""Yields questions, is sent their answers, and returns a latent; as `sfumato.diffusion.ddim.Asking` does, so that many
+walks can be asked together. Gradients are on while it runs, and go through answers."""
 
 
 class Scene(NamedTuple):
@@ -50,7 +67,7 @@ class Director(Protocol):
         """What is done to attention at a level; None for nothing."""
         ...
 
-    def nudge(self, latent: Tensor, node: Node, ask: Ask) -> Tensor:
+    def nudge(self, latent: Tensor, node: Node) -> Nudging:
         """The latent to go on with, given the one at a level, before the network answers for the step."""
         ...
 
@@ -66,6 +83,7 @@ class Plain:
         """See `Director`."""
         return None
 
-    def nudge(self, latent: Tensor, node: Node, ask: Ask) -> Tensor:
+    def nudge(self, latent: Tensor, node: Node) -> Nudging:
         """See `Director`."""
+        yield from ()
         return latent

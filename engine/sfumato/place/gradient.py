@@ -1,7 +1,6 @@
 """Moving the latent so that words look where they should: the losses, and the step along their gradient."""
 
-import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -9,16 +8,12 @@ import torch
 from torch import Tensor
 
 from sfumato.diffusion.schedule import Node
-from sfumato.place.director import Ask
+from sfumato.place.director import Asked, Sloped
 from sfumato.place.hooks import Steer
 from sfumato.place.sites import Site
 
 Loss = Callable[[Site, Tensor], Tensor]
 """What is wrong with an attention's maps (R, F, H, P, K), a scalar."""
-
-
-class Enough(Exception):  # noqa: N818
-    """All attentions that count were seen: the rest of the network need not be run."""
 
 
 @dataclass
@@ -28,13 +23,11 @@ class Losing(Steer):
     inner: What is done to attention besides.
     loss: Of each attention's maps.
     counts: Which attentions count.
-    most: After how many of them the pass may end; 0 for never.
     """
 
     inner: Steer
     loss: Loss
     counts: Callable[[Site], bool]
-    most: int = 0
     found: list[Tensor] = field(default_factory=list)
 
     def bias(self, site: Site) -> Tensor | None:
@@ -48,26 +41,22 @@ class Losing(Steer):
     def see(self, site: Site, shown: Tensor) -> None:
         """See `Steer`."""
         self.found.append(self.loss(site, shown))
-        if self.most and len(self.found) >= self.most:
-            raise Enough
 
     def words(self) -> Tensor | None:
         """See `Steer`."""
         return self.inner.words()
 
 
-def gradient(latent: Tensor, node: Node, ask: Ask, losing: Losing) -> tuple[float, Tensor]:
-    """The mean loss of a latent's attention, and its gradient, shape of latent.
+def gradient(latent: Tensor, node: Node, losing: Losing) -> Generator[Asked | Sloped, Tensor, tuple[float, Tensor]]:
+    """Part of a `Nudging`: the mean loss of a latent's attention, and its gradient, shape of latent.
 
-    One pass of the network on the prompt alone, as far as the last attention that counts, and back.
+    One pass of the network on the prompt alone, and back.
     """
     losing.found.clear()
-    with torch.enable_grad():
-        asked = latent.detach().requires_grad_(True)
-        with contextlib.suppress(Enough):
-            ask(asked, node, losing)
-        loss = torch.stack(losing.found).mean()
-        (slope,) = torch.autograd.grad(loss, asked)
+    asked = latent.detach().requires_grad_(True)
+    yield Asked(asked, node, losing)
+    loss = torch.stack(losing.found).mean()
+    slope = yield Sloped(loss, asked)
     return float(loss.detach()), slope
 
 

@@ -6,6 +6,7 @@ offload and slicing; a network that is not directed in this thread runs as if th
 so do the rows of a batch that are not to be directed.
 """
 
+import itertools
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +33,8 @@ class Steer:
     """
 
     def bias(self, site: Site) -> Tensor | None:
-        """Added to the scores before the softmax, in fused attention: as above without R and H, float32."""
+        """Added to the scores before the softmax, in fused attention: as above without H, float32; without R too where
+        all rows get the same."""
         return None
 
     def wants(self, site: Site) -> Literal["scores", "maps"] | None:
@@ -44,7 +46,8 @@ class Steer:
         return None
 
     def words(self) -> Tensor | None:
-        """The words for each frame (F, K, C), as the network is given them, in place of one prompt for all frames."""
+        """The words for each frame (F, K, C), or for each row's (R, F, K, C), as the network is given them, in place of
+        one prompt for all frames."""
         return None
 
 
@@ -217,5 +220,6 @@ def _told(mode: _Mode, words: Any, spoken: Tensor) -> Tensor:
     projection = getattr(mode.network, "caption_projection", None)
     ready = spoken.to(words.device, words.dtype)
     ready = ready if projection is None else projection(ready)
+    own = iter(ready if ready.dim() == 4 else itertools.repeat(ready))
     parts = words.reshape(len(mode.rows), -1, *words.shape[1:])
-    return torch.stack([ready if on else part for on, part in zip(mode.rows, parts, strict=True)]).flatten(0, 1)
+    return torch.stack([next(own) if on else part for on, part in zip(mode.rows, parts, strict=True)]).flatten(0, 1)

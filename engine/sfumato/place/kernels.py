@@ -39,11 +39,14 @@ class Rows(NamedTuple):
         return torch.tensor(sorted(set(range(count)) - set(self.picked.tolist())), dtype=torch.long)
 
     def mask(self, bias: Tensor, queries: int, keys: int) -> Tensor:
-        """A bias (`each`, ...) as rows of attention have it: (each, queries, keys)."""
+        """A bias as rows of attention have it: (picked, queries, keys), of one row of the latent or of each."""
+        rows = len(self.picked)
         if self.site.kind != "joint":
-            return bias.reshape(self.each, queries, keys)
-        full = bias.new_zeros(self.each, queries, keys)
-        self.block(full)[:] = bias.reshape(self.each, -1, self.site.slots)
+            flat = bias.reshape(-1, queries, keys)
+            return flat.repeat(rows // len(flat), 1, 1)
+        flat = bias.reshape(-1, queries - self.site.slots, self.site.slots)
+        full = bias.new_zeros(rows, queries, keys)
+        self.block(full)[:] = flat.repeat(rows // len(flat), 1, 1)
         return full
 
     def block(self, scores: Tensor) -> Tensor:
@@ -81,7 +84,6 @@ def biased(
     """Fused attention with a bias for the rows picked."""
     picked = where.picked.to(query.device)
     mask = where.mask(bias.to(query.device), query.shape[-2], key.shape[-2]).to(query.dtype)[:, None]
-    mask = mask.repeat(len(picked) // where.each, 1, 1, 1) if where.each > 1 else mask
     added = _together(mask, _rows(options.get("attn_mask"), picked, len(query)))
     new: Tensor = func(*(_taken(x, picked) for x in (query, key, value)), **(options | {"attn_mask": added}))
     return _joined(func, where, query, key, value, options, new)
@@ -134,8 +136,9 @@ def softened(
     if wants is None:
         assert bias is not None
         mask = where.mask(bias.to(scores.device), scores.shape[1], scores.shape[2])
-        frames = torch.tensor([rows[i] % where.each for i in inside.tolist()], device=scores.device)
-        new: Tensor = func(scores[inside] + mask[frames].to(scores.dtype), *args[1:], **given)
+        order = {row: i for i, row in enumerate(where.picked.tolist())}
+        own = torch.tensor([order[rows[i]] for i in inside.tolist()], device=scores.device)
+        new: Tensor = func(scores[inside] + mask[own].to(scores.dtype), *args[1:], **given)
     else:
         raw = scores[inside].reshape(-1, heads, *scores.shape[1:]).float()
         maps, changed = _steered(where, bias, steer, wants, raw)
@@ -149,7 +152,7 @@ def _steered(where: Rows, bias: Tensor | None, steer: "Steer", wants: str, score
     """Maps of the rows picked, and whether `see` changed them."""
     if bias is not None:
         mask = where.mask(bias.to(scores.device), scores.shape[-2], scores.shape[-1])
-        scores = scores + mask.repeat(len(scores) // len(mask), 1, 1)[:, None]
+        scores = scores + mask[:, None]
     if wants == "scores":
         changed = steer.see(where.site, where.shown(scores))
         scores = scores if changed is None else where.put(scores, changed)

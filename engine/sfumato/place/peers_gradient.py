@@ -7,7 +7,7 @@ from torch import Tensor
 
 from sfumato.diffusion.schedule import Node
 from sfumato.place.cast import Cast
-from sfumato.place.director import Ask, Plain, Scene
+from sfumato.place.director import Nudging, Plain, Scene
 from sfumato.place.gradient import Losing, gradient
 from sfumato.place.hooks import Steer
 from sfumato.place.precise import spread
@@ -29,12 +29,12 @@ class LayoutGuidance(Plain):
         self.scene, self.until = scene, until_part(scene.grid, 10 / 51)
         self.losing = Losing(Steer(), lambda site, maps: spread(scene.cast, site, maps), lambda site: True)
 
-    def nudge(self, latent: Tensor, node: Node, ask: Ask) -> Tensor:
+    def nudge(self, latent: Tensor, node: Node) -> Nudging:
         """See `Director`."""
         if not active(node, self.until) or not self.scene.knob:
             return latent
         for _ in range(5):
-            loss, slope = gradient(latent, node, ask, self.losing)
+            loss, slope = yield from gradient(latent, node, self.losing)
             if loss < 0.2:
                 break
             latent = latent - slope * (30 * self.scene.knob * node.sigma**2)
@@ -56,13 +56,13 @@ class BoxDiff(Plain):
         counts = lambda site: max(site.height, site.width) <= 16  # noqa: E731
         self.losing = Losing(Steer(), lambda site, maps: constrained(scene.cast, site, maps), counts)
 
-    def nudge(self, latent: Tensor, node: Node, ask: Ask) -> Tensor:
+    def nudge(self, latent: Tensor, node: Node) -> Nudging:
         """See `Director`."""
         if not active(node, self.until) or not self.scene.knob:
             return latent
         scale = math.sqrt(1 - 0.5 * self.done / self.scene.grid.steps)
         self.done += 1
-        _, slope = gradient(latent, node, ask, self.losing)
+        _, slope = yield from gradient(latent, node, self.losing)
         return latent - slope * (20 * self.scene.knob * scale)
 
 

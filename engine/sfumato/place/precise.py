@@ -8,7 +8,7 @@ from torch import Tensor
 from sfumato.diffusion.schedule import Node
 from sfumato.place.bias import Biased, chosen
 from sfumato.place.cast import Cast
-from sfumato.place.director import Ask, Plain, Scene
+from sfumato.place.director import Nudging, Plain, Scene
 from sfumato.place.gradient import Losing, gradient, stepped
 from sfumato.place.hooks import Steer
 from sfumato.place.sites import Site
@@ -43,7 +43,7 @@ class Precise(Fast):
         self.biased = Biased(scene.cast, scene.knob, gentle)
         self.count, self.done = edited_steps(scene.grid, scene.calibration.window), 0
 
-    def nudge(self, latent: Tensor, node: Node, ask: Ask) -> Tensor:
+    def nudge(self, latent: Tensor, node: Node) -> Nudging:
         """See `Director`."""
         steer, settings = self.steer(node), self.scene.calibration
         if steer is None:
@@ -52,7 +52,7 @@ class Precise(Fast):
         self.done += 1
         losing = Losing(steer, lambda site, maps: spread(self.scene.cast, site, maps), lambda s: chosen(settings, s))
         for _ in range(settings.rounds):
-            _, slope = gradient(latent, node, ask, losing)
+            _, slope = yield from gradient(latent, node, losing)
             latent = stepped(latent, slope, rate)
         return latent
 

@@ -9,60 +9,19 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from sfumato.diffusion.ddim import increment
-from sfumato.diffusion.guidance import Guided
-from sfumato.diffusion.schedule import Node
 from sfumato.errors import RequestError
 from sfumato.place.box import Box
 from sfumato.place.calibration import DEFAULT, Calibration
-from sfumato.place.cast import Cast, make_cast
-from sfumato.place.director import Director, Scene
-from sfumato.place.hooks import Steer, directed
-from sfumato.place.keyed import Keyed, keyed_words
-from sfumato.place.methods import begin
-from sfumato.place.sites import Space
-from sfumato.place.staging import Staging
-from sfumato.report import Report, Step, silent
+from sfumato.place.composed import COMPOSED
+from sfumato.place.request import Request as Request
+from sfumato.place.walks import Walks
+from sfumato.report import Report, silent
 
 if TYPE_CHECKING:
     from sfumato.models.model import Model
 
 Measure = Callable[[Tensor, Sequence[str]], list[Box | None]]
 """A picture (3, H, W), 0..1, and phrases -> where each is found in it; None where it is not."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is to be rendered.
-
-    staging: Prompts, boxes, depths and strengths.
-    first, last: Frames, both too; the staging's unless given.
-    method: See `sfumato.place.methods`.
-    strength: One knob for all objects, 0..1; 0 places nothing.
-    steps: Of denoising.
-    seed: Of the noise.
-    guidance: Weight of the prompt.
-    size: Height and width in pixels; the model's own unless given.
-
-    Raises:
-        RequestError: a number out of its range.
-    """
-
-    staging: Staging
-    first: int | None = None
-    last: int | None = None
-    method: str = "precise"
-    strength: float = 0.7
-    steps: int = 40
-    seed: int = 0
-    guidance: float = 3.0
-    size: tuple[int, int] | None = None
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.strength <= 1:
-            raise RequestError(f"strength is {self.strength:g}", "give a number from 0 to 1")
-        if self.steps < 2:
-            raise RequestError(f"{self.steps} steps", "two are the least, 40 are usual")
 
 
 @dataclass(frozen=True)
@@ -96,7 +55,7 @@ def place(
 ) -> Rendered:
     """Render a still, a clip, or with a model of stills several stills that share their noise.
 
-    The same request gives the same bits on one machine, whatever else was rendered before.
+    The same request gives the same bits on one machine, whatever else was rendered before, or beside it.
 
     Args:
         model: As loaded.
@@ -108,97 +67,83 @@ def place(
     Raises:
         RequestError: what `make_cast` refuses; a size or number of frames that the model cannot make.
     """
+    walks = [walked(model, [request], calibration, [span], report) for span in spans(model, request)]
+    calls = sum(walk.rows[0].calls for walk in walks)
+    return finished(model, request, torch.cat([walk.latents[0] for walk in walks]), calls, measure)
+
+
+def place_many(
+    model: Model,
+    requests: Sequence[Request],
+    report: Report = silent,
+    calibration: Calibration = DEFAULT,
+    measure: Measure | None = None,
+) -> list[Rendered]:
+    """Render several requests, of one still or one clip each, in the network's same calls: for measurements.
+
+    What comes of each is what `place` makes of it, but not to the bit: matrix products of other sizes round otherwise.
+
+    Args:
+        model, report, calibration, measure: As in `place`.
+        requests: Alike in method, steps, guidance and size.
+
+    Raises:
+        RequestError: as `place`; requests that are not alike, or of several stills.
+    """
+    if len({(r.method, r.steps, r.guidance, r.size) for r in requests}) != 1:
+        raise RequestError("requests that are rendered together differ", "give them one method, steps and guidance")
+    if any(len(spans(model, request)) != 1 for request in requests):
+        raise RequestError("several stills in one request cannot be rendered together", "give a request for each")
+    walk = walked(model, requests, calibration, [spans(model, request)[0] for request in requests], report)
+    pairs = zip(requests, walk.rows, walk.latents, strict=True)
+    return [finished(model, request, latent, row.calls, measure) for request, row, latent in pairs]
+
+
+def walked(
+    model: Model,
+    requests: Sequence[Request],
+    calibration: Calibration,
+    frames: Sequence[tuple[int, int]],
+    report: Report,
+) -> Walks:
+    """Requests' walks, done."""
+    composes = COMPOSED.get(requests[0].method)
+    walk = composes(model, requests, calibration, frames) if composes else Walks(model, requests, calibration, frames)
+    walk.run(report)
+    return walk
+
+
+def spans(model: Model, request: Request) -> list[tuple[int, int]]:
+    """The frames that are rendered in one walk each: all of a clip, or every still alone.
+
+    Raises:
+        RequestError: a number of frames that the model cannot make.
+    """
     staging = request.staging
     first = staging.start if request.first is None else request.first
     last = staging.last if request.last is None else request.last
-    clip = getattr(model, "frames", 1)
-    if clip > 1 and last - first + 1 != clip:
+    if model.frames > 1 and last - first + 1 != model.frames:
         raise RequestError(
-            f"{last - first + 1} frames for {model.name}, which makes clips of {clip}", f"give a range of {clip} frames"
+            f"{last - first + 1} frames for {model.name}, which makes clips of {model.frames}",
+            f"give a range of {model.frames} frames",
         )
-    spans = [(first, last)] if clip > 1 else [(frame, frame) for frame in range(first, last + 1)]
-    walks = [_Walk(model, request, calibration, *span) for span in spans]
-    latents = [walk.run(report) for walk in walks]
+    return [(first, last)] if model.frames > 1 else [(frame, frame) for frame in range(first, last + 1)]
+
+
+def finished(model: Model, request: Request, latent: Tensor, calls: int, measure: Measure | None) -> Rendered:
+    """What a walk's end, (F, C, h, w) or (1, C, F, h, w), is to those who asked for it."""
+    staging = request.staging
+    first = staging.start if request.first is None else request.first
     with torch.no_grad():
-        pictures = torch.cat([_decoded(model, latent) for latent in latents]).clamp(0, 1)
-    frames = range(first, last + 1)
+        pictures = _decoded(model, latent).clamp(0, 1)
+    frames = range(first, first + len(pictures))
     asked = tuple(tuple(_seen(staging.seen(s, frame)) for s in staging.subjects) for frame in frames)
     found: list[tuple[Box | None, ...]] = []
     if measure is not None:
         for frame, picture in zip(frames, pictures, strict=True):
             phrases = [s.called(staging.nearest(frame)) for s in staging.subjects]
             found.append(tuple(measure(picture, phrases)))
-    return Rendered(pictures, asked, tuple(found), torch.cat(latents), sum(walk.calls for walk in walks))
-
-
-class _Walk:
-    """One walk from noise to data: a still, or a clip."""
-
-    def __init__(self, model: Model, request: Request, calibration: Calibration, first: int, last: int) -> None:
-        self.model, self.request, self.calls = model, request, 0
-        self.noise = _noise(model, request, last - first + 1)
-        size = (self.noise.shape[2] if self.noise.dim() == 5 else 1, *self.noise.shape[-2:])
-        self.cast: Cast = make_cast(request.staging, first, last, model.tokens, (size[0], size[1], size[2]))
-        prompt = request.staging.worded(first)[0]
-        self.context, words = keyed_words(model.embedder, request.staging, first, last, size[0])
-        self.empty = model.embedder([""])
-        self.words = words
-        self.space = Space(size[0], size[1], size[2], self.context.tokens.shape[1])
-        self.grid = model.grid(request.steps)
-        scene = Scene(
-            self.cast,
-            self.grid,
-            request.strength,
-            calibration,
-            model.tokens(prompt),
-            (size[0], size[1], size[2]),
-            request.seed,
-            model.denoiser.prediction,
-        )
-        self.director: Director = begin(request.method if self.cast.actors else "none", scene)
-
-    def run(self, report: Report) -> Tensor:
-        nodes, prediction = self.grid.nodes, self.model.denoiser.prediction
-        latent = self.director.start(self.noise) * nodes[-1].sigma
-        for step in range(self.grid.steps, 0, -1):
-            here, there = nodes[step], nodes[step - 1]
-            latent = self.director.nudge(latent, here, self._ask).detach()
-            with torch.no_grad():
-                latent = latent + increment(latent, self._guided(latent, here), prediction, here, there)
-            report(Step("place", self.grid.steps - step + 1, self.grid.steps))
-        return latent
-
-    def _ask(self, latent: Tensor, node: Node, steer: Steer) -> Tensor:
-        self.calls += 1
-        with directed(self.model.network, self.space, [True], self._told(steer)):
-            return self.model.denoiser(latent, node, self.context)
-
-    def _guided(self, latent: Tensor, node: Node) -> Tensor:
-        self.calls += 1
-        guided = Guided(self.model.denoiser, self.context, self.empty, self.request.guidance)
-        steer = self.director.steer(node)
-        if steer is None and self.words is None:
-            return guided(latent, node)
-        rows = [False] * (guided.copies - 1) + [True]
-        with directed(self.model.network, self.space, rows, self._told(steer or Steer())):
-            return guided(latent, node)
-
-    def _told(self, steer: Steer) -> Steer:
-        return steer if self.words is None else Keyed(steer, self.words)
-
-
-def _noise(model: Model, request: Request, frames: int) -> Tensor:
-    """(1, C, h, w), or (1, C, F, h, w) for a model of clips; drawn on the CPU, so that every device has the same."""
-    height, width = request.size or model.size
-    if height % model.multiple or width % model.multiple:
-        raise RequestError(
-            f"{width} x {height} pixels for {model.name}", f"give sides that are multiples of {model.multiple}"
-        )
-    weights = next(model.network.parameters())
-    with torch.no_grad():
-        shape = model.codec.encode(torch.zeros(1, 3, height, width, device=weights.device)).shape
-    whole = shape if getattr(model, "frames", 1) == 1 else (1, shape[1], frames, *shape[2:])
-    return torch.randn(*whole, generator=torch.Generator().manual_seed(request.seed)).to(weights.device)
+    return Rendered(pictures, asked, tuple(found), latent, calls)
 
 
 def _decoded(model: Model, latent: Tensor) -> Tensor:
