@@ -57,7 +57,8 @@ def test_loading_makes_menu_and_shelf_and_unloading_takes_them(maya):
     maya.cmds.loadPlugin("sfumato_menu")
     assert maya.ui.elements == before, "not before Maya's window is there"
     maya.idle()
-    labels = ["Matte...", "Edit...", "Invert...", "Face...", "Apply Curves...", "Control Map...", "Export Markers..."]
+    tools = ["Matte...", "Edit...", "Invert...", "Place...", "Trail...", "Face..."]
+    labels = [*tools, "Apply Curves...", "Control Map...", "Export Boxes...", "Export Markers..."]
     assert shown(maya) == {"sfumatoMenu": [*labels, "Release GPU"], "Shelves|sfumato": labels}
     assert all(
         e.flags["annotation"]

@@ -58,7 +58,7 @@ def _names(nodes: Sequence[str]) -> list[str]:
 
 
 def _positions(node: str, frames: Sequence[float]) -> list[Position]:
-    hidden = _Hidden(node)
+    hidden = Hidden(node)
     turned = cmds.upAxis(query=True, axis=True) == "z"
     offset = _Offset(node)
     found: list[Position] = []
@@ -73,7 +73,7 @@ def _positions(node: str, frames: Sequence[float]) -> list[Position]:
     return found
 
 
-class _Hidden:
+class Hidden:
     """Whether a node is seen at a frame: itself and all above it. What is not animated is looked at once."""
 
     def __init__(self, node: str) -> None:

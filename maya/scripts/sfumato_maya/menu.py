@@ -13,6 +13,12 @@ TOOLS = (
     ("Apply Curves...", "Curves", "put a curves file onto a rig", "from sfumato_maya import curves_panel as panel"),
     ("Control Map...", "Map", "which control drives which attribute", "from sfumato_maya import map_editor as panel"),
     (
+        "Export Boxes...",
+        "Boxes",
+        "boxes of transforms as the camera sees them",
+        "from sfumato_maya import boxes_panel as panel",
+    ),
+    (
         "Export Markers...",
         "Markers",
         "locators and joints as markers",

@@ -18,7 +18,7 @@ import types
 
 from parsers import mod
 
-from . import maya_api_edits, maya_api_graph, maya_api_values, maya_plugins, maya_session, strict
+from . import maya_api_edits, maya_api_graph, maya_api_values, maya_camera, maya_plugins, maya_session, strict
 from .maya_cmds import Commands
 from .maya_layers import Layers
 from .maya_scene import Scene
@@ -61,7 +61,7 @@ class Maya:
         found["maya.cmds"] = self.behaviours
         found["maya.mel"] = {"eval": self._mel}
         found["maya.standalone"] = {"initialize": lambda name="python": None, "uninitialize": lambda: None}
-        for module in (maya_api_values, maya_api_graph, maya_api_edits, maya_plugins):
+        for module in (maya_api_values, maya_api_graph, maya_camera, maya_api_edits, maya_plugins):
             for cls in vars(module).values():
                 if isinstance(cls, type) and hasattr(cls, "__strict__"):
                     home, _, name = cls.__strict__[1].rpartition(".")

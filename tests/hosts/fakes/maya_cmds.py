@@ -2,6 +2,7 @@
 
 import math
 
+from .maya_camera import INHERITED
 from .maya_scene import CENTIMETRES, NUMBERS, Attr, Node, furnish
 
 TYPES = {"transform": ("transform", "joint"), "joint": ("joint",), "locator": ("locator",), "animLayer": ("animLayer",)}
@@ -39,20 +40,33 @@ class Commands:
             raise ValueError(f"No object matches name: {name}")
         return attr
 
-    def nodeType(self, name):
-        return self.one(name).kind
+    def nodeType(self, name, inherited=False):
+        kind = self.one(name).kind
+        return INHERITED.get(kind, [kind]) if inherited else kind
+
+    def listHistory(self, name):
+        """What leads to a mesh: itself, and what is connected to its inMesh, one after another."""
+        found = [self.one(name)]
+        while (end := found[-1].find("inMesh")) is not None and end.source is not None:
+            found.append(end.source.node)
+        return [node.name for node in found]
 
     def objectType(self, name, isAType=None):
         kind = self.one(name).kind
         return kind if isAType is None else kind in TYPES.get(isAType, (isAType,))
 
-    def listRelatives(self, name, parent=False, shapes=False, fullPath=False, type=None):
+    def listRelatives(
+        self, name, parent=False, shapes=False, fullPath=False, type=None, allDescendents=False, noIntermediate=False
+    ):
         node = self.one(name)
         if parent:
             found = [node.parent] if node.parent else []
         else:
             found = [child for child in self.scene.nodes if child.parent is node]
-            found = [child for child in found if not shapes or child.kind == "locator"]
+            if allDescendents:
+                inside = f"{node.path}|"
+                found = [child for child in self.scene.nodes if child.is_dag and child.path.startswith(inside)]
+            found = [child for child in found if not shapes or child.kind in ("locator", "mesh", "camera")]
         found = [child for child in found if type is None or child.kind == type]
         return [child.path if fullPath else child.name for child in found] or None
 
@@ -66,7 +80,10 @@ class Commands:
         found = [attr for attr in found if not scalar or attr.kind in NUMBERS]
         return [attr.alias or attr.name for attr in found if "[" not in attr.name] or None
 
-    def listConnections(self, name, source=True, destination=True):
+    def listConnections(self, name, source=True, destination=True, type=None):
+        if "." not in name:
+            sources = [attr.source.node for attr in self.one(name).attrs.values() if attr.source]
+            return [node.name for node in sources if type is None or node.kind.startswith(type)] or None
         attr = self.plug(name)
         found = [attr.source.node] if source and attr.source else []
         if destination:

@@ -52,7 +52,7 @@ class Node:
 
     @property
     def is_dag(self):
-        return self.kind in ("transform", "joint", "locator")
+        return self.kind in ("transform", "joint", "locator", "mesh", "camera")
 
     def add(self, name, **fields):
         self.attrs[name] = Attr(self, name, **fields)
@@ -103,7 +103,9 @@ MAKERS = {"transform": transform, "joint": transform, "locator": locator}
 
 def furnish(node):
     """Give a node what its type has."""
-    maker = MAKERS.get(node.kind, curve if node.kind.startswith("animCurve") else None)
+    from .maya_camera import MAKERS as SEEN
+
+    maker = {**MAKERS, **SEEN}.get(node.kind, curve if node.kind.startswith("animCurve") else None)
     if maker:
         maker(node)
     return node
