@@ -43,10 +43,12 @@ class Nuke:
         self.open = [self.root]
         self.module = strict.module("nuke", TABLE, self._behaviours(), gui=gui)
         made = {kind: self._constructor(kind) for kind in KINDS if TABLE.find("nuke.nodes", kind)}
+        self.roto_module = strict.module("nuke.rotopaint", TABLE, nuke_boxes.ROTO, gui=gui)
         self.nodes_module = strict.module("nuke.nodes", TABLE, made, gui=gui)
 
     def __enter__(self):
-        modules = {"nuke": self.module, "nuke.nodes": self.nodes_module, **self._qt_modules()}
+        modules = {"nuke": self.module, "nuke.nodes": self.nodes_module, "nuke.rotopaint": self.roto_module}
+        modules.update(self._qt_modules())
         self._installed = strict.installed(modules)
         self._installed.__enter__()
         return self

@@ -271,6 +271,15 @@ class CurveKnob(k.Knob):
         return self._root
 
 
+@strict.fakes(TABLE, "nuke.rotopaint.Element")
+class Element(Placed):
+    """What layers and shapes are; never made by itself."""
+
+
+ROTO = {cls.__name__: cls for cls in (CVec3, AnimControlPoint, ShapeControlPoint, CMatrix4, CTransform, AnimCTransform,
+                                      Element, Shape, Layer, CurveKnob)}  # fmt: skip
+
+
 def choice(*items):
     return k.EnumerationKnob, items
 
