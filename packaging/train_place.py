@@ -27,7 +27,7 @@ from sfumato.report import Report, Step
 
 TRAININGS = {
     "micro": Training(steps=3000, batch=64, rate=3e-3, warm=100, middle=0.3, draws=2, remembered=0.995, focus=2.0),
-    "image": Training(steps=1500, batch=64, rate=1e-3, warm=50, remembered=0.995, focus=2.0, seed=3),
+    "image": Training(steps=2000, batch=64, rate=1e-3, warm=50, remembered=0.995, focus=2.0, seed=3),
     "shots": Training(
         steps=500, batch=8, rate=1e-3, warm=50, remembered=0.99, focus=1.0, known=0.2, middle=1.2, seed=4
     ),

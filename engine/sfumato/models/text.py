@@ -121,6 +121,7 @@ def clip_encoder(folder: Folder, number: str = "", projected: bool = False) -> E
 
 
 def t5_encoder(folder: Folder, count: int, number: str = "", lower: bool = False) -> Encoder:
-    """The T5 encoder of text_encoder{number} and tokenizer{number}, given `count` slots."""
-    slots = Slots(folder.tokenizer(f"tokenizer{number}"), count, lower)
+    """The T5 encoder of text_encoder{number} and tokenizer{number}, given `count` slots, or as many as it has."""
+    tokenizer = folder.tokenizer(f"tokenizer{number}")
+    slots = Slots(tokenizer, min(count, tokenizer.model_max_length), lower)
     return Encoder(slots, folder.network(f"text_encoder{number}", "T5EncoderModel"))

@@ -19,6 +19,7 @@ class Calibration:
     up, down: Added to the scores of an object's words inside its box, taken off outside, at knob 1.
     clear: Taken off those of words that no object is called by, inside boxes, at knob 1.
     knots: (knob, part of up and down), from 0 to 1: what makes half a knob half the effect.
+    precise: Knots for `precise`, if not the same: beside a gradient less is needed.
     layers: Parts of names of the attentions that are steered; all where there are none.
     rate: How far a gradient step of `precise` goes, in parts of the latent's own size.
     rounds: Gradient steps at a noise level.
@@ -29,6 +30,7 @@ class Calibration:
     down: float = 8.0
     clear: float = 0.0
     knots: tuple[tuple[float, float], ...] = ((0.0, 0.0), (1.0, 1.0))
+    precise: tuple[tuple[float, float], ...] = ()
     layers: tuple[str, ...] = ()
     rate: float = 0.1
     rounds: int = 1
@@ -58,7 +60,8 @@ def read_calibration(folder: str | Path) -> Calibration:
         if data.pop("schema") != SCHEMA:
             raise ValueError("schema")
         known = {name: data[name] for name in Calibration.__dataclass_fields__ if name in data}
-        known["knots"] = tuple((float(a), float(b)) for a, b in known.get("knots", DEFAULT.knots))
+        for name in ("knots", "precise"):
+            known[name] = tuple((float(a), float(b)) for a, b in known.get(name, getattr(DEFAULT, name)))
         known["layers"] = tuple(known.get("layers", ()))
         found = Calibration(**known)
         if not all(map(math.isfinite, (found.window, found.up, found.down, found.clear, found.rate))):

@@ -51,6 +51,8 @@ def _moved(cover: Tensor, shape: str, box: Box) -> Box:
     """A box whose edges Gauss-Newton has moved, none further than a quarter of a side a round."""
     steps = torch.tensor([STEP / cover.shape[1], STEP / cover.shape[0]] * 2, dtype=torch.float64)
     for _ in range(ROUNDS):
+        if min(box.width / steps[0], box.height / steps[1]) < 2:  # thinner than what a slope is measured over
+            return box
         edges = torch.tensor([box.left, box.top, box.right, box.bottom], dtype=torch.float64)
         tried = [Box(*edges.tolist()), *(Box(*(edges + step).tolist()) for step in torch.diag(steps))]
         covers = covers_of([within(shape, one) for one in tried], cover.shape).flatten(1).double()

@@ -37,15 +37,15 @@ class Precise(Fast):
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
-        gentle = replace(
-            scene.calibration, up=scene.calibration.up / 2, down=scene.calibration.down / 2
-        )  # half a bias is enough beside a gradient
-        self.biased = Biased(scene.cast, scene.knob, gentle)
+        whole = scene.calibration
+        knots = whole.precise or whole.knots
+        self.gentle = replace(whole, up=whole.up / 2, down=whole.down / 2, knots=knots)  # enough beside a gradient
+        self.biased = Biased(scene.cast, scene.knob, self.gentle)
         self.count, self.done = edited_steps(scene.grid, scene.calibration.window), 0
 
     def nudge(self, latent: Tensor, node: Node) -> Nudging:
         """See `Director`."""
-        steer, settings = self.steer(node), self.scene.calibration
+        steer, settings = self.steer(node), self.gentle
         if steer is None:
             return latent
         rate = settings.rate * settings.gain(self.scene.knob) * (1 - self.done / self.count)

@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from sfumato.models.training.begin import begin
-from sfumato.models.training.captions import SLOTS, make_tokenizer
+from sfumato.models.training.captions import make_tokenizer
 from sfumato.models.training.codec import CHANNELS, SHARE
+from sfumato.models.training.words import hold_near, make_causal, make_near
 
 BETAS = (0.0001, 0.02)
 TIMES = 1000
@@ -23,7 +24,7 @@ class Design:
 
     size: Height and width of its pictures, pixels. share: Pixels of a code's side; 1 where the codes are the pixels.
     channels: Numbers in a code. patch: Codes of the side of a place. width, heads, depth: Of the transformer.
-    words, layers: Width and depth of the encoder of prompts.
+    words, layers: Width and depth of the encoder of prompts. near: Its words see their neighbours only.
     """
 
     size: int
@@ -35,6 +36,7 @@ class Design:
     depth: int = 6
     words: int = 128
     layers: int = 2
+    near: bool = False
 
     @property
     def side(self) -> int:
@@ -43,7 +45,7 @@ class Design:
 
 
 EMBEDDED = Design(32)
-PLACE = Design(32, layers=0)  # its pictures come out of a larger codec, of 64
+PLACE = Design(32, layers=1, near=True)  # its pictures come out of a larger codec, of 64
 MICRO = Design(16, share=1, channels=3, patch=2, width=64, depth=4, words=64, layers=1)
 
 
@@ -51,14 +53,13 @@ class Networks(nn.Module):
     """A cross-attention transformer over a picture's codes, and the encoder of its prompts, trained together.
 
     transformer: diffusers' PixArtTransformer2DModel; answers v.
-    words: transformers' CLIPTextModel, two small layers.
+    words: transformers' CLIPTextModel or T5EncoderModel, small.
     """
 
     def __init__(self, seed: int = 0, design: Design = EMBEDDED) -> None:
         super().__init__()
         self.design = design
         from diffusers import PixArtTransformer2DModel
-        from transformers import CLIPTextConfig, CLIPTextModel
 
         self.transformer: Any = PixArtTransformer2DModel(
             num_attention_heads=design.heads,
@@ -72,19 +73,10 @@ class Networks(nn.Module):
             caption_channels=design.words,
             use_additional_conditions=False,
         )
-        config = CLIPTextConfig(
-            vocab_size=len(make_tokenizer()),
-            hidden_size=design.words,
-            intermediate_size=4 * design.words,
-            num_hidden_layers=design.layers,
-            num_attention_heads=4,
-            max_position_embeddings=SLOTS,
-            pad_token_id=0,
-            bos_token_id=1,
-            eos_token_id=2,
-        )
-        self.words: Any = CLIPTextModel(config)
+        self.words: Any = (make_near if design.near else make_causal)(design.words, design.layers)
         begin(self, seed, "embedded")
+        if design.near:
+            hold_near(self.words)
         _start_as_nothing(self.transformer)
 
     def forward(self, latent: torch.Tensor, time: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -126,7 +118,7 @@ def save_folder(networks: Networks, codec: Any, folder: str | Path) -> None:
     index = {
         "_class_name": "SfumatoDemoPipeline",
         "transformer": ["diffusers", "PixArtTransformer2DModel"],
-        "text_encoder": ["transformers", "CLIPTextModel"],
+        "text_encoder": ["transformers", type(networks.words).__name__],
         "tokenizer": ["transformers", "PreTrainedTokenizerFast"],
         **({} if codec is None else {"vae": ["diffusers", "AutoencoderTiny"]}),
         "scheduler": ["diffusers", "DDIMScheduler"],

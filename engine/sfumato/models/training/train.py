@@ -108,7 +108,7 @@ def begun(training: Training, checkpoint: Path) -> int:
 def _optimisers(networks: Any, training: Training) -> list[Any]:
     """Matrices inside the networks by Muon (Jordan et al. 2024), at AdamW's step size (Liu et al., "Muon is Scalable
     for LLM Training", 2025, eq. 4); what comes first and last, embeddings, biases and gains by AdamW."""
-    outer = ("embed", "pos_", "proj_out", "table", "adaln_single")
+    outer = ("embed", "shared", "pos_", "proj_out", "table", "adaln_single")
     groups: dict[tuple[bool, bool], list[Any]] = {}
     for name, weight in networks.named_parameters():
         inner = weight.ndim == 2 and not any(word in name for word in outer)
