@@ -44,6 +44,20 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="one JSON document on stdout")
     command.add_argument("--progress", choices=("auto", "terminal", "openjd", "quiet"), default="auto")
     command.set_defaults(go=_demo_face)
+    for name, help, go in (
+        ("place", "things in boxes, a picture without and with them, and a story", _demo_place),
+        ("trail", "a ball follows its keyed box past another thing", _demo_trail),
+    ):
+        command = names.add_parser(name, help=help)
+        command.add_argument("--out", metavar="DIR", default=f"sfumato-demo-{name}", help="default: %(default)s")
+        command.add_argument("--quick", action="store_true", help="fewer steps")
+        command.add_argument(
+            "--model", default="embedded", metavar="PATH", help="a diffusers folder (default: embedded)"
+        )
+        command.add_argument("--seed", type=int, default=0, metavar="N")
+        command.add_argument("--json", action="store_true", help="one JSON document on stdout")
+        command.add_argument("--progress", choices=("auto", "terminal", "openjd", "quiet"), default="auto")
+        command.set_defaults(go=go)
     command = names.add_parser("matte", help="hair before a bright sky")
     command.add_argument("--out", metavar="DIR", default="sfumato-demo-matte", help="default: %(default)s")
     command.add_argument("--quick", action="store_true", help="a smaller shot at preview quality")
@@ -151,6 +165,18 @@ def _demo_face(args: argparse.Namespace, teller: Teller) -> int:
     from sfumato_plugins.demo_face import demo_face
 
     return _shown(demo_face(args.out, quick=args.quick, seed=args.seed, teller=teller), args, teller)
+
+
+def _demo_place(args: argparse.Namespace, teller: Teller) -> int:
+    from sfumato_plugins.demo_place import demo_place
+
+    return _shown(demo_place(args.out, quick=args.quick, model=args.model, seed=args.seed, teller=teller), args, teller)
+
+
+def _demo_trail(args: argparse.Namespace, teller: Teller) -> int:
+    from sfumato_plugins.demo_trail import demo_trail
+
+    return _shown(demo_trail(args.out, quick=args.quick, model=args.model, seed=args.seed, teller=teller), args, teller)
 
 
 def _demo(args: argparse.Namespace, teller: Teller) -> int:

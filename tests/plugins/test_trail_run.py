@@ -16,7 +16,8 @@ from sfumato_plugins.frames import parse_frames
 from sfumato_plugins.job import Job
 from sfumato_plugins.ledger import read_journal
 from sfumato_plugins.placing import models
-from sfumato_plugins.placing.staged import read_staging, retimed, spread
+from sfumato_plugins.placing.spans import spread
+from sfumato_plugins.placing.staged import read_staging, retimed
 from sfumato_plugins.tools.trail import TRAIL
 
 QUICK = ["--model", "embedded_micro", "--device", "cpu", "--steps", "6", "--method", "fast", "--progress", "quiet"]

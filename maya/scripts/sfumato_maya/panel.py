@@ -135,7 +135,7 @@ class ToolPanel:
         outputs = {o.name: self._file(o.name) for o in self.tool.outputs if given[o.name]}
         if not given["seed"].isdigit():
             raise JobError(Problem("seed", f"{given['seed']!r} is no whole number"))
-        frames = parse_frames(given["frames"]) if given.get("frames") else self._all(inputs)
+        frames = parse_frames(given["frames"]) if given.get("frames") else self._all(inputs, params)
         config = colour.config()
         color = {"config": config} if config else {}
         return Job(self.tool.name, frames, inputs, outputs, params, color, int(given["seed"]))
@@ -147,7 +147,10 @@ class ToolPanel:
         text = self._files[name]()
         return item.meant(os.path.join(root, text)) if text else ""
 
-    def _all(self, inputs: Mapping[str, str]) -> tuple[int, ...]:
+    def _all(self, inputs: Mapping[str, str], params: Mapping[str, Any]) -> tuple[int, ...]:
+        absent = [images for images in self.tool.inputs if images.required and images.name not in inputs]
+        if self.tool.span:
+            return () if absent else self.tool.span(inputs, params)
         main = inputs.get(self.tool.main_input.name)
         return Pattern(main).on_disk() if main else ()
 

@@ -141,18 +141,6 @@ def _nearest(frames: Sequence[int], frame: int) -> int:
     return min(at, len(frames) - 1)
 
 
-def spread(first: int, last: int, count: int) -> tuple[int, ...]:
-    """Frames from first to last; of more than `count` (above 1) so many, evenly, with both ends.
-
-    >>> spread(0, 24, 8)
-    (0, 3, 7, 10, 14, 17, 21, 24)
-    """
-    there = last - first + 1
-    if count == 1 or there <= count:
-        return tuple(range(first, last + 1))
-    return tuple(first + (i * (there - 1) + (count - 1) // 2) // (count - 1) for i in range(count))
-
-
 def seal(staging: Staging) -> str:
     """A digest of all that a staging says: it tells that something changed, and not what the words were."""
     from sfumato.place.track_file import document

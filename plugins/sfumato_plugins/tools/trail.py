@@ -35,10 +35,10 @@ TRACKS = (".json", ".yaml", ".yml")
 def span(inputs: Mapping[str, str], params: Mapping[str, Any]) -> tuple[int, ...]:
     """The track's own frames; of a longer track as many as the model's clip has, spread over all of it."""
     from sfumato_plugins.job import Job
-    from sfumato_plugins.placing.staged import read_staging, spread
+    from sfumato_plugins.placing.spans import range_of, spread
 
-    staging = read_staging(inputs["track"])
-    return spread(staging.start, staging.last, clip_length(Job("trail", (1,), inputs, {}, params)))
+    first, last = range_of(inputs["track"])
+    return spread(first, last, clip_length(Job("trail", (1,), inputs, {}, params)))
 
 
 def chunks(job: Job) -> tuple[tuple[int, ...], ...]:
