@@ -49,11 +49,12 @@ KINDS = {
     "Factors": "textFieldGrp",
     "NumberOr": "textFieldGrp",
     "Text": "textFieldGrp",
+    "Boxes": "textFieldGrp",
     "ModelFolder": "textFieldButtonGrp",
 }
 
 
-@pytest.mark.parametrize("label", ["Matte", "Edit", "Invert", "Face"])
+@pytest.mark.parametrize("label", ["Matte", "Edit", "Invert", "Place", "Trail", "Face"])
 def test_every_parameter_has_a_control_of_its_kind_with_a_label_and_a_help(maya, label):
     import sfumato_plugins
     from sfumato_plugins.parameters import Number
