@@ -29,7 +29,7 @@ TRAININGS = {
     "micro": Training(steps=3000, batch=64, rate=3e-3, warm=100, middle=0.3, draws=2, remembered=0.995, focus=2.0),
     "image": Training(steps=2000, batch=64, rate=1e-3, warm=50, remembered=0.995, focus=2.0, seed=3),
     "shots": Training(
-        steps=500, batch=8, rate=1e-3, warm=50, remembered=0.99, focus=1.0, known=0.2, middle=1.2, seed=4
+        steps=1200, batch=8, rate=1e-3, warm=50, remembered=0.99, focus=1.0, known=0.2, middle=1.2, seed=4
     ),
 }
 HOMES = {"micro": "embedded_micro", "image": "embedded_place", "shots": "embedded_trail"}

@@ -3,9 +3,10 @@
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import NamedTuple
 
 from sfumato.models.training.placement import CUT, MOST, placed_scenes, touch
-from sfumato.models.training.scenes import Scene, Thing
+from sfumato.models.training.scenes import COLOURS, Scene, Thing
 
 Path = Callable[[float], float]
 PACES: dict[str, Path] = {  # how far along its way a thing is at a time, both 0..1
@@ -17,10 +18,21 @@ PACES: dict[str, Path] = {  # how far along its way a thing is at a time, both 0
 CROSSING = 0.2  # share of clips in which things may pass in front of each other
 GROWING = 0.35  # share of things whose size changes on the way
 OUTSIDE = 0.15  # share of ways that begin or end outside the frame
+TURNING = 0.2  # share of clips in which a thing takes another colour
 
 
-def clips(seed: int, frames: int = 8, counts: tuple[float, ...] = (3, 2)) -> Iterator[tuple[Scene, ...]]:
-    """Random clips without end, a scene for each frame; the same seed, the same clips.
+class Clip(NamedTuple):
+    """A scene for each frame, and the same scenes as what they turn into: evenly, from the first frame to the last.
+
+    Where nothing turns, both are the same.
+    """
+
+    scenes: tuple[Scene, ...]
+    turned: tuple[Scene, ...]
+
+
+def clips(seed: int, frames: int = 8, counts: tuple[float, ...] = (3, 2)) -> Iterator[Clip]:
+    """Random clips without end; the same seed, the same clips.
 
     Each thing goes from one place to another, both uniform, at a pace of its own; the ground and the light stay.
 
@@ -35,8 +47,18 @@ def clips(seed: int, frames: int = 8, counts: tuple[float, ...] = (3, 2)) -> Ite
         for _ in range(50):
             tracks = [_track(rng, thing, len(first.things), frames) for thing in first.things]
             if crossing or not any(_meet(a, b) for n, a in enumerate(tracks) for b in tracks[:n]):
-                yield tuple(replace(first, things=things) for things in zip(*tracks, strict=True))
+                scenes = tuple(replace(first, things=things) for things in zip(*tracks, strict=True))
+                yield Clip(scenes, _turned(rng, scenes) if rng.random() < TURNING else scenes)
                 break
+
+
+def _turned(rng: random.Random, scenes: tuple[Scene, ...]) -> tuple[Scene, ...]:
+    """The same scenes with one thing in a colour that none has."""
+    old = rng.choice(scenes[0].things).colour
+    new = rng.choice([colour for colour in COLOURS if colour not in {thing.colour for thing in scenes[0].things}])
+    return tuple(
+        replace(s, things=tuple(replace(t, colour=new) if t.colour == old else t for t in s.things)) for s in scenes
+    )
 
 
 def _track(rng: random.Random, thing: Thing, count: int, frames: int) -> list[Thing]:
