@@ -9,7 +9,7 @@ from typing import Any, Callable
 import nuke
 
 import sfumato_plugins
-from sfumato_nuke import farm, knobs, migrate, results, scratch, send
+from sfumato_nuke import box_knobs, farm, knobs, migrate, results, scratch, send
 from sfumato_nuke.design import design
 from sfumato_nuke.inputs import Cancelled
 from sfumato_nuke.order import order, script_folder
@@ -124,6 +124,7 @@ def _solve_frame(node: Node, tool: Tool) -> str:
 
 BUTTONS: dict[str, Callable[[Node, Tool], str]] = {
     "run_here": _run_here,
+    "bake_boxes": box_knobs.bake_boxes,
     "solve_frame": _solve_frame,
     "cancel": _cancel,
     "load_version": _load,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from sfumato_nuke import matte
-from sfumato_nuke.inside import entrances, exits, readers, way_through, writes
-from sfumato_nuke.panel import PLAIN, panel
+from sfumato_nuke.inside import entrances, exits, exits_alone, readers, way_through, writes
+from sfumato_nuke.panel import MADE, PLAIN, arrows, panel
 from sfumato_nuke.parts import Design
 from sfumato_plugins.tool import Tool
 from sfumato_plugins.tools.matte import MATTE
@@ -16,6 +16,9 @@ def design(tool: Tool) -> Design:
     if not tool.main_output.picture:
         inside = [*entrances(tool), *writes(tool, {}), *way_through(tool)]
         return Design(f"sfumato_{tool.name}", help, panel(tool), tuple(inside))
+    if not arrows(tool):
+        inside = [*readers(MADE), *exits_alone()]
+        return Design(f"sfumato_{tool.name}", help, panel(tool, show=MADE), tuple(inside))
     if tool is not MATTE:
         pictures = {"result": "solved", "plate": tool.main_input.name, "this frame": "solved"}
         inside = [*entrances(tool), *writes(tool, {}), *readers(PLAIN), *exits(PLAIN, pictures)]

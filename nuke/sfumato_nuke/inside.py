@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sfumato_nuke.panel import arrows
+from sfumato_nuke.panel import MADE, arrows
 from sfumato_nuke.parts import Expr, Inside
 from sfumato_plugins.tool import Images, Tool
 
@@ -23,6 +23,8 @@ def frame_shown(show: Sequence[str]) -> str:
 def entrances(tool: Tool) -> list[Inside]:
     """The arrows, and the Crop for one frame's region."""
     found = [_arrow(item, number) for number, item in enumerate(arrows(tool))]
+    if not found:
+        return []
     crop = {"box": (0, 0, 64, 64), "reformat": False, "crop": False, "disable": True}
     found.append(Inside("Crop", REGION, (tool.main_input.name,), crop, at=(0, 2)))
     return found
@@ -76,6 +78,17 @@ def exits(show: Sequence[str], pictures: Mapping[str, str]) -> list[Inside]:
     inputs = tuple(pictures[word] for word in show)
     return [
         Inside("Switch", "view", inputs, {"which": Expr(which)}, at=(-3, 18)),
+        Inside("Output", "Output1", ("view",), at=(-3, 19)),
+    ]
+
+
+def exits_alone() -> list[Inside]:
+    """The way out of a node that takes no picture: black until there is a result."""
+    frame = frame_shown(MADE)
+    which = f"{frame} || parent.has_result ? 1 : 0"
+    return [
+        Inside("Constant", "nothing", (), {}, at=(-4, 17)),
+        Inside("Switch", "view", ("nothing", "solved"), {"which": Expr(which)}, at=(-3, 18)),
         Inside("Output", "Output1", ("view",), at=(-3, 19)),
     ]
 

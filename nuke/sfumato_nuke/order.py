@@ -13,7 +13,7 @@ import nuke
 from sfumato_nuke import knobs, matte
 from sfumato_nuke.colour import Working, working
 from sfumato_nuke.fast import upstream
-from sfumato_nuke.panel import RANGES, arrows
+from sfumato_nuke.panel import RANGES, arrows, named_files
 from sfumato_nuke.state import state_of, wants_of
 from sfumato_plugins.errors import wrong
 from sfumato_plugins.frames import parse_frames
@@ -60,8 +60,9 @@ def order(node: Node, tool: Tool, to_compute: bool = True) -> Order:
     params = {**params, **_folders(tool, params)}
     if "device" not in params and settings.get("device"):
         params["device"] = settings.get("device")
-    loose = not to_compute and node["range_from"].value() == RANGES[0] and node.input(0) is None
-    frames, views = () if loose else frames_of(node, tool), views_of(node)
+    own = node["range_from"].value() not in RANGES[1:]
+    loose = not to_compute and own and (tool.span is not None or node.input(0) is None)
+    frames, views = () if loose else frames_of(node, tool, params), views_of(node)
     names = {
         "show": knobs.text(node, "output_show") or settings.get("show"),
         "shot": knobs.text(node, "output_shot"),
@@ -74,7 +75,7 @@ def order(node: Node, tool: Tool, to_compute: bool = True) -> Order:
         inputs={},
         outputs={tool.main_output.name: output_of(node, settings, views, tool.main_output.suffix)},
         params=params,
-        color={"config": space.config, tool.main_input.name: space.space},
+        color={"config": space.config, **({tool.main_input.name: space.space} if tool.main_input.colour else {})},
         seed=int(knobs.one(node, "seed")),
         views=views,
         handles=int(knobs.one(node, "handles")),
@@ -87,7 +88,7 @@ def order(node: Node, tool: Tool, to_compute: bool = True) -> Order:
     return Order(tool, job, settings, space, state_of(node, tool, job.shot), wants_of(node, tool, job))
 
 
-def frames_of(node: Node, tool: Tool) -> tuple[int, ...]:
+def frames_of(node: Node, tool: Tool, params: Mapping[str, Any]) -> tuple[int, ...]:
     """The frames of the Range tab."""
     chosen = node["range_from"].value()
     if chosen == RANGES[2]:
@@ -97,11 +98,23 @@ def frames_of(node: Node, tool: Tool) -> tuple[int, ...]:
         return parse_frames(text)
     if chosen == RANGES[1]:
         return tuple(range(nuke.root().firstFrame(), nuke.root().lastFrame() + 1))
+    if tool.span:
+        return tool.span(files_named(node, tool), params)
     source = node.input(0)
     if source is None:
         what = f"nothing is connected to {tool.main_input.name}"
         raise wrong(f"inputs.{tool.main_input.name}", what, f"connect the {tool.main_input.label.lower()}")
     return tuple(range(source.frameRange().first(), source.frameRange().last() + 1))
+
+
+def files_named(node: Node, tool: Tool) -> dict[str, str]:
+    """The inputs that are no pictures, absolute, as the knobs name them."""
+    given = {item.name: knobs.text(node, f"{tool.name}_{item.name}") for item in named_files(tool)}
+    found = {name: os.path.join(script_folder(), text).replace("\\", "/") for name, text in given.items() if text}
+    absent = [item for item in named_files(tool) if item.required and item.name not in found]
+    if absent:
+        raise wrong(f"inputs.{absent[0].name}", f"no {absent[0].label.lower()} is named", absent[0].help)
+    return found
 
 
 def views_of(node: Node) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from sfumato_nuke.draw import parameters
 from sfumato_nuke.parts import Knob
 from sfumato_plugins.job import MISSING
+from sfumato_plugins.parameters import Boxes
 from sfumato_plugins.tool import Images, Tool
 
 LAYOUT = 1
@@ -16,6 +17,9 @@ TARGETS = (QUEUE, "openjd", "deadline-cloud", "deadline10", "opencue", "tractor"
 RANGES = ("plate", "script", "frames below")
 SHOW = ("result", "matte", "plate", "this frame")
 PLAIN = ("result", "plate", "this frame")
+MADE = ("result", "this frame")  # of a tool that takes no picture
+OWN = ("its own", *RANGES[1:])
+BOXES_OF = "boxes_of"
 
 _SCRIPT = """\
 try:
@@ -41,9 +45,15 @@ def named_files(tool: Tool) -> tuple[Images, ...]:
     return tuple(item for item in tool.inputs if not item.picture)
 
 
+def takes_boxes(tool: Tool) -> str:
+    """The knob that boxes are baked into: a track's file, or words with boxes; empty for a tool that takes none."""
+    tracks = [f"{tool.name}_{item.name}" for item in tool.inputs if item.holds == "boxes"]
+    return next(iter([*tracks, *(f"{tool.name}_{p.name}" for p in tool.parameters if isinstance(p, Boxes))]), "")
+
+
 def panel(tool: Tool, live: Iterable[Knob] = (), show: tuple[str, ...] = SHOW) -> tuple[Knob, ...]:
     """Every knob of a tool's node in order. `live`: knobs of the stock nodes inside that work without a solve."""
-    return (*_tool(tool, tuple(live), show), *_range(), *_output(tool), *_farm(), *_info(tool))
+    return (*_tool(tool, tuple(live), show), *_range(tool), *_output(tool), *_farm(), *_info(tool))
 
 
 def _tool(tool: Tool, live: tuple[Knob, ...], show: tuple[str, ...]) -> Iterable[Knob]:
@@ -68,16 +78,22 @@ def _tool(tool: Tool, live: tuple[Knob, ...], show: tuple[str, ...]) -> Iterable
     for item in named_files(tool):
         help = f"{item.help[:1].upper()}{item.help[1:]}; #### is the frame number."
         yield Knob("file", f"{tool.name}_{item.name}", item.label, help, "")
+    if takes_boxes(tool):
+        help = "Nodes that boxes are baked from: Roto, Tracker, Transform, CornerPin, any other. Empty: the selected."
+        yield Knob("string", BOXES_OF, "Boxes of", help, "")
+        help = "Bake them as Nuke evaluates them: the current frame's for a picture, the script's range for a clip."
+        yield button("bake_boxes", "Bake boxes", help, True)
     yield from parameters(tool, lambda group: group != "Output")
     yield Knob("whole", "seed", "Seed", "Another seed, other noise. Both eyes share it.", 0)
     yield from live
 
 
-def _range() -> Iterable[Knob]:
+def _range(tool: Tool) -> Iterable[Knob]:
     yield Knob("tab", "range_tab", "Range", "Which frames and views are computed.")
-    yield Knob(
-        "choice", "range_from", "Range", "The plate's own range, the script's, or the frames below.", RANGES[0], RANGES
+    ranges, whose = (
+        (OWN, "Its own: a track's frames, a story's panels") if tool.span else (RANGES, "The plate's own range")
     )
+    yield Knob("choice", "range_from", "Range", f"{whose}, the script's, or the frames below.", ranges[0], ranges)
     yield Knob(
         "string",
         "frames",
@@ -119,14 +135,15 @@ def _output(tool: Tool) -> Iterable[Knob]:
         yield Knob("file", "result_file", made.label, f"What was made last: {made.help}. Written by Run here.", "")
     for item in tool.outputs[1:]:
         yield Knob("switch", f"write_{item.name}", item.label, f"Also write {item.help}, beside the result.", False)
-    yield Knob(
-        "choice",
-        "plate_bits",
-        "Rendered plate",
-        "How the plate is handed over where it has to be rendered; half holds nothing above 65504.",
-        "half",
-        ("half", "float"),
-    )
+    if arrows(tool):
+        yield Knob(
+            "choice",
+            "plate_bits",
+            "Rendered plate",
+            "How the plate is handed over where it has to be rendered; half holds nothing above 65504.",
+            "half",
+            ("half", "float"),
+        )
     yield Knob("divider", "versions_divider", "Versions", "Results that are there.")
     yield Knob("string", "version_to_load", "Load", "Like v002. Empty: the newest.", "")
     yield button("load_version", "Load version", "Show that version. Nothing is computed.", True)

@@ -10,7 +10,7 @@ from sfumato_plugins.tools.place import PLACE
 from sfumato_plugins.tools.trail import TRAIL
 
 TOOLS: "tuple[Tool, ...]" = (MATTE, EDIT, INVERT, PLACE, TRAIL, FACE)
-NODES: "tuple[Tool, ...]" = tuple(one for one in TOOLS if one.main_input.picture)  # what works on pictures
+NODES: "tuple[Tool, ...]" = tuple(one for one in TOOLS if one.nodal)  # what is a node
 
 
 def tool(name: str) -> Tool:

@@ -152,6 +152,11 @@ class Tool:
         """What --out names, and what records are kept beside."""
         return self.outputs[0]
 
+    @property
+    def nodal(self) -> bool:
+        """Whether it is a node among pictures: it takes some or makes some."""
+        return self.main_input.picture or self.main_output.picture
+
     def values(self, job: Job) -> dict[str, Any]:
         """Every parameter's value in a job, defaults filled in."""
         return {p.name: job.params.get(p.name, p.default) for p in self.parameters}

@@ -296,6 +296,7 @@ KINDS = {
     "FrameHold": (1, {"first_frame": Numbers, "increment": Numbers}),
     "Retime": (1, {"input.first": Numbers, "input.last": Numbers, "output.first": Numbers, "output.last": Numbers,
                    "reverse": k.BooleanKnob}),
+    "Constant": (0, {"channels": (k.StringKnob, "rgb")}),
     "Reformat": (1, {"format": k.StringKnob}),
 }  # fmt: skip
 nuke_nodes.KINDS.update(KINDS)
