@@ -2,6 +2,7 @@
 
 import json
 import math
+import random
 
 import pytest
 from fakes import strict
@@ -175,6 +176,29 @@ def test_a_deformed_mesh_is_read_at_every_frame_and_a_rigid_one_once(maya):
     half = 18 / 35
     expected = [seen([(x, y, z - 40) for x, y, z in points(f)], (half, half * 9 / 16)) for f in FRAMES]
     close(baked(), expected)
+
+
+def test_a_dense_mesh_is_boxed_by_the_corners_of_its_hull_alone(maya):
+    from sfumato_maya.hull import corners
+
+    pick = random.Random(7)
+    ball = [(math.cos(a) * s, math.sin(a) * s, z) for a, z in ((pick.uniform(0, math.tau), pick.uniform(-1, 1))
+            for _ in range(120)) for s in [math.sqrt(1 - z * z)]]  # fmt: skip
+    inside = [tuple(pick.uniform(-0.5, 0.5) for _ in range(3)) for _ in range(500)]
+    assert corners([*inside, *ball]) == list(range(500, 620))
+    grid = [(x, y, z) for x in range(5) for y in range(5) for z in range(5)]
+    assert {grid[n] for n in corners(grid)} >= {(x, y, z) for x in (0, 4) for y in (0, 4) for z in (0, 4)}
+    assert len(corners(grid)) < 40
+    flat = [(x, y, 0) for x in range(5) for y in range(5)]
+    assert corners(flat) == list(range(25))
+    cube(maya, at=(0, 0, -12), points=[*inside, *ball], edges=[])
+    key(maya, "red_ball.rotateY", (1001, 0.0), (1004, 2.0))
+    expected = []
+    for frame in FRAMES:
+        c, s = math.cos(2 * (frame - 1001) / 3), math.sin(2 * (frame - 1001) / 3)
+        points = [(c * x + s * z, y, -s * x + c * z - 12) for x, y, z in [*inside, *ball]]
+        expected.append(seen(points, (18 / 35, 18 / 35 * 9 / 16)))
+    close(baked(), expected, within=1e-6)
 
 
 def test_an_orthographic_camera_has_no_perspective_and_metres_stay_metres(maya):

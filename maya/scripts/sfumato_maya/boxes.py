@@ -126,7 +126,8 @@ def _seen(
     found = []
     for mesh in meshes:
         world = cmds.getAttr(f"{mesh.parent}.worldMatrix[0]", time=frame)
-        one = box(mesh.points(frame), product(world, view), lens, picture, lambda mesh=mesh: mesh.edges)
+        matrix = product(world, view)
+        one = box(mesh.outline(frame), matrix, lens, picture, lambda mesh=mesh: (mesh.points(frame), mesh.edges))
         if one is not None:
             found.append(one)
     if not found:

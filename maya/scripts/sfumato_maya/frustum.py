@@ -14,7 +14,7 @@ Edges = tuple[float, float, float, float]
 """Left, top, right, bottom in parts of the rendered picture, y down; may reach outside."""
 Matrix = Sequence[float]
 """Sixteen numbers by rows, for points as rows; the translation is the last row."""
-Pairs = Callable[[], Iterable[tuple[int, int]]]
+Whole = Callable[[], tuple[Sequence[Point], Iterable[tuple[int, int]]]]
 FILL, HORIZONTAL, VERTICAL, OVERSCAN = range(4)  # film fits, as Maya numbers them
 INCH = 25.4  # millimetres
 
@@ -70,39 +70,47 @@ def window(lens: Lens, aspect: float) -> Window:
     return Window(x * tangent, y * tangent, seen[0] * tangent / 2, seen[1] * tangent / 2)
 
 
-def box(points: Sequence[Point], matrix: Matrix, lens: Lens, seen: Window, edges: Pairs) -> tuple[Edges, float] | None:
+def box(outline: Sequence[Point], matrix: Matrix, lens: Lens, seen: Window, whole: Whole) -> tuple[Edges, float] | None:
     """The least box around what of an object is before the near plane, and how near the nearest of it is.
 
     None where all of it is behind.
 
     Args:
-        points: In the object's own space.
+        outline: Those of its points that can be at the edge, in the object's own space.
         matrix: From there to the camera's space.
-        edges: Gives pairs of points; asked only where an object crosses the near plane. There it is cut before anything
-            is divided by a distance. Without edges each point before the plane is joined to each behind it, which is
-            right for what bulges nowhere inwards.
+        whole: Gives all of its points, and pairs of them that are edges; asked only where an object crosses the near
+            plane. There it is cut before anything is divided by a distance. Without edges each point before the plane
+            is joined to each behind it, which is right for what bulges nowhere inwards.
     """
-    a, b, c, _, d, e, f, _, g, h, i, _, x0, y0, z0, _ = matrix
-    zs = [c * x + f * y + i * z + z0 for x, y, z in points]  # three plain loops: this is where the time goes
+    xs, ys, zs = _placed(outline, matrix)
     nearest, farthest = -max(zs), -min(zs)
     if farthest < lens.near:
         return None
-    xs = [a * x + d * y + g * z + x0 for x, y, z in points]
-    ys = [b * x + e * y + h * z + y0 for x, y, z in points]
     if nearest < lens.near:
-        xs, ys, zs = zip(*_cut(list(zip(xs, ys, zs)), lens.near, edges()))  # type: ignore[assignment]
+        points, edges = whole()
+        xs, ys, zs = (list(axis) for axis in zip(*_cut(list(zip(*_placed(points, matrix))), lens.near, edges)))
     if lens.ortho is None:
         xs = [x / -z for x, z in zip(xs, zs)]
         ys = [y / -z for y, z in zip(ys, zs)]
     width, height = 2 * seen.half_width, 2 * seen.half_height
     left, bottom = seen.x - seen.half_width, seen.y - seen.half_height
-    edges_of = (
+    found = (
         (min(xs) - left) / width,
         1 - (max(ys) - bottom) / height,
         (max(xs) - left) / width,
         1 - (min(ys) - bottom) / height,
     )
-    return edges_of, max(nearest, lens.near)
+    return found, max(nearest, lens.near)
+
+
+def _placed(points: Sequence[Point], matrix: Matrix) -> tuple[list[float], list[float], list[float]]:
+    """x, y and z where a matrix takes points; three plain loops, for this is where the time goes."""
+    a, b, c, _, d, e, f, _, g, h, i, _, x0, y0, z0, _ = matrix
+    return (
+        [a * x + d * y + g * z + x0 for x, y, z in points],
+        [b * x + e * y + h * z + y0 for x, y, z in points],
+        [c * x + f * y + i * z + z0 for x, y, z in points],
+    )
 
 
 def _cut(points: Sequence[Point], near: float, edges: Iterable[tuple[int, int]]) -> list[Point]:

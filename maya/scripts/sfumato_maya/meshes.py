@@ -9,9 +9,11 @@ import maya.api.OpenMaya as om
 from maya import cmds
 
 from sfumato_maya.attributes import find
+from sfumato_maya.hull import corners
 from sfumato_plugins.errors import wrong
 
 Point = tuple[float, float, float]
+FEW = 24  # points for which a hull gains nothing
 MOVING = ("geometryFilter", "AlembicNode", "cacheBase", "historySwitch", "gpuCache")  # what may change a mesh over time
 
 
@@ -27,6 +29,15 @@ class Mesh:
     def points(self, frame: float) -> Sequence[Point]:
         """At a frame of the timeline, centimetres."""
         return self._points(om.MTime(frame, om.MTime.uiUnit())) if self._still is None else self._still
+
+    def outline(self, frame: float) -> Sequence[Point]:
+        """Those of its points that can be at the edge of its picture; all of them where they move."""
+        return self.points(frame) if self._still is None else self._outermost
+
+    @cached_property
+    def _outermost(self) -> Sequence[Point]:
+        points = self._still or []
+        return [points[number] for number in corners(points)] if len(points) > FEW else points
 
     def _points(self, time: om.MTime) -> list[Point]:
         mesh = om.MFnMesh(self._plug.asMObject(om.MDGContext(time)))
