@@ -11,12 +11,13 @@ from sfumato.place.cast import Actor, Cast, make_cast
 from sfumato.place.directed_diffusion_online import target
 from sfumato.place.methods import METHODS
 from sfumato.place.noise import flowing
-from sfumato.place.precise import spread
+from sfumato.place.peers_gradient import spread
+from sfumato.place.precise import apart
 from sfumato.place.render import Request, place
 from sfumato.place.sites import Site
 from sfumato.place.staging import Staging, Subject, one_still
 from sfumato.place.track import BoxTrack, Curve
-from sfumato.place.window import active, edited_steps, log_snr, until_part
+from sfumato.place.window import active, log_snr, until_part
 
 BALL = [("red ball", Box(0.5, 0.4, 0.95, 0.85))]
 
@@ -44,10 +45,11 @@ def test_at_strength_nothing_the_picture_is_the_unplaced_one_to_the_bit(model, m
     assert torch.equal(render(model, method, strength=0.0).latent, render(model, "none").latent)
 
 
-def test_fast_costs_no_call_more_and_precise_one_a_level_of_its_window(model):
+def test_fast_costs_no_call_more_and_precise_one_for_each_level_at_which_maps_show_things(model):
     calls = {m: render(model, m).calls for m in ("none", "fast", "precise")}
     assert calls["fast"] == calls["none"] == 6
-    assert calls["precise"] == 6 + edited_steps(model.grid(6), Calibration().window)
+    levels = [log_snr(node) for node in model.grid(6).nodes[1:]]
+    assert calls["precise"] == 6 + sum(Calibration().early <= level <= Calibration().late for level in levels)
 
 
 def test_a_method_that_does_not_exist_and_a_strength_out_of_range_are_named(model):
@@ -83,8 +85,9 @@ def test_a_wide_picture_is_placed_too(model):
 def test_the_window_is_in_noise_not_in_steps(model):
     for steps in (10, 40):
         grid = model.grid(steps)
-        assert edited_steps(grid, until_part(grid, 0.5)) == steps / 2
-        assert edited_steps(grid, 0.0) == pytest.approx(steps / 2, abs=1)
+        edited = [[active(node, until) for node in grid.nodes[1:]] for until in (until_part(grid, 0.5), 0.0)]
+        assert sum(edited[0]) == steps / 2
+        assert sum(edited[1]) == pytest.approx(steps / 2, abs=1)
     assert active(grid.nodes[-1], log_snr(grid.nodes[-1]))
     assert not active(grid.nodes[-1], log_snr(grid.nodes[-1]) - 1e-6)
 
@@ -120,7 +123,7 @@ def test_a_fast_bias_lifts_an_object_s_words_in_its_box_and_nowhere_else():
     bias = Biased(two(), 1.0, Calibration(up=4, down=8, clear=2)).bias(Site("x", "cross", 1, 4, 4, 5))
     assert bias.shape == (1, 16, 5)
     rows = bias[0].reshape(4, 4, 5)[0]
-    assert bool((rows[:2, 1] > 1).all())
+    assert rows[:2, 1].tolist() == [4, 4]
     assert rows[2:, 1].tolist() == [-8, -8]
     assert rows[:2, 2].tolist() == [-8, -8]
     assert rows[:, 3].tolist() == [-2] * 4  # a word of the ground, kept out of boxes
@@ -136,6 +139,27 @@ def test_spread_is_nothing_when_all_attention_is_in_the_boxes_and_one_when_none_
         maps[..., number + 1] = mask[None, :, None]
     assert float(spread(cast, site, maps)) == pytest.approx(0)
     assert float(spread(cast, site, maps[..., [0, 2, 1, 3, 4]])) == pytest.approx(1)
+
+
+def test_what_is_apart_from_a_box_is_nothing_where_rows_and_columns_fit_it_even_with_empty_corners():
+    cast, site = two(boxes=(Box(0, 0, 0.75, 0.75), Box(0.75, 0, 1, 1))), Site("x", "cross", 1, 4, 4, 5)
+    maps = torch.zeros(1, 1, 2, 4, 4, 5)
+    maps[..., 0, 1, 1] = maps[..., 1, :3, 1] = maps[..., 2, 1, 1] = 0.2  # a cross: no corners
+    maps[..., :, 3, 2] = 0.1
+    assert float(apart(cast, site, maps.flatten(3, 4))) == pytest.approx(0)
+    maps[..., 3, 3, 1] = 0.2  # some of it is elsewhere: a row and a column too many
+    assert float(apart(cast, site, maps.flatten(3, 4))) == pytest.approx((1 / 4 + 1 / 4) / 2)
+
+
+def test_only_attentions_that_show_things_are_looked_at_and_the_rest_of_the_network_is_not_run(model):
+    ran = []
+    hook = model.network.proj_out.register_forward_hook(lambda *_: ran.append(1))
+    request = Request(one_still("a red ball on snow", BALL), steps=6, seed=3)
+    found = place(model, request, calibration=Calibration(shows=("transformer_blocks.0.",), rounds=3))
+    hook.remove()
+    levels = sum(Calibration().early <= log_snr(node) <= Calibration().late for node in model.grid(6).nodes[1:])
+    assert found.calls == 6 + 3 * levels
+    assert len(ran) == 6 + 1  # the first pass finds out how many there are; later ones end with the last of them
 
 
 def test_v3_s_target_changes_an_object_s_own_words_only():

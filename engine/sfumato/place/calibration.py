@@ -21,18 +21,23 @@ class Calibration:
     knots: (knob, part of up and down), from 0 to 1: what makes half a knob half the effect.
     precise: Knots for `precise`, if not the same: beside a gradient less is needed.
     layers: Parts of names of the attentions that are steered; all where there are none.
+    shows: Parts of names of the attentions whose maps tell where things are; all where there are none.
+    early, late: Log-SNR from which and up to which `precise` moves the latent: before, maps tell nothing yet.
     rate: How far a gradient step of `precise` goes, in parts of the latent's own size.
     rounds: Gradient steps at a noise level.
     """
 
-    window: float = 0.0
+    window: float = 1.0
     up: float = 4.0
     down: float = 8.0
     clear: float = 0.0
     knots: tuple[tuple[float, float], ...] = ((0.0, 0.0), (1.0, 1.0))
     precise: tuple[tuple[float, float], ...] = ()
     layers: tuple[str, ...] = ()
-    rate: float = 0.1
+    shows: tuple[str, ...] = ()
+    early: float = -1.5
+    late: float = 6.0
+    rate: float = 0.05
     rounds: int = 1
 
     def gain(self, knob: float) -> float:
@@ -62,9 +67,11 @@ def read_calibration(folder: str | Path) -> Calibration:
         known = {name: data[name] for name in Calibration.__dataclass_fields__ if name in data}
         for name in ("knots", "precise"):
             known[name] = tuple((float(a), float(b)) for a, b in known.get(name, getattr(DEFAULT, name)))
-        known["layers"] = tuple(known.get("layers", ()))
+        for name in ("layers", "shows"):
+            known[name] = tuple(known.get(name, ()))
         found = Calibration(**known)
-        if not all(map(math.isfinite, (found.window, found.up, found.down, found.clear, found.rate))):
+        numbers = (found.window, found.up, found.down, found.clear, found.rate, found.early, found.late)
+        if not all(map(math.isfinite, numbers)):
             raise ValueError("a number that is none")
         return found
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from sfumato.place.hooks import Steer
+from sfumato.place.hooks import Enough, Steer
 from sfumato.place.sites import Site
 
 
@@ -34,9 +34,16 @@ class Each(Steer):
         return wants.pop()
 
     def see(self, site: Site, shown: Tensor) -> Tensor | None:
-        """Shows each steer its own row."""
-        rows = torch.split(shown, 1)
-        found = [steer.see(site, row) for steer, row in zip(self.steers, rows, strict=True)]
+        """Shows each steer its own row. Raises Enough when all of them do."""
+        rows, found, enough = torch.split(shown, 1), [], 0
+        for steer, row in zip(self.steers, rows, strict=True):
+            try:
+                found.append(steer.see(site, row))
+            except Enough:
+                found.append(None)
+                enough += 1
+        if enough == len(rows):
+            raise Enough
         if all(row is None for row in found):
             return None
         return torch.cat([row if new is None else new for row, new in zip(rows, found, strict=True)])

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from sfumato.diffusion.schedule import Node
+from sfumato.place.cast import Cast
 from sfumato.place.director import Asked, Sloped
-from sfumato.place.hooks import Steer
+from sfumato.place.hooks import Enough, Steer
 from sfumato.place.sites import Site
 
 Loss = Callable[[Site, Tensor], Tensor]
@@ -23,11 +24,13 @@ class Losing(Steer):
     inner: What is done to attention besides.
     loss: Of each attention's maps.
     counts: Which attentions count.
+    most: After how many of them the pass may end; 0 for never.
     """
 
     inner: Steer
     loss: Loss
     counts: Callable[[Site], bool]
+    most: int = 0
     found: list[Tensor] = field(default_factory=list)
 
     def bias(self, site: Site) -> Tensor | None:
@@ -41,6 +44,8 @@ class Losing(Steer):
     def see(self, site: Site, shown: Tensor) -> None:
         """See `Steer`."""
         self.found.append(self.loss(site, shown))
+        if self.most and len(self.found) >= self.most:
+            raise Enough
 
     def words(self) -> Tensor | None:
         """See `Steer`."""
@@ -55,6 +60,7 @@ def gradient(latent: Tensor, node: Node, losing: Losing) -> Generator[Asked | Sl
     losing.found.clear()
     asked = latent.detach().requires_grad_(True)
     yield Asked(asked, node, losing)
+    losing.most = len(losing.found)  # none that counts comes after those
     loss = torch.stack(losing.found).mean()
     slope = yield Sloped(loss, asked)
     return float(loss.detach()), slope
@@ -70,3 +76,16 @@ def stepped(latent: Tensor, slope: Tensor, rate: float) -> Tensor:
     places = tuple(range(2, latent.dim()))
     slope = slope - slope.mean(places, keepdim=True)
     return latent - slope * (rate * latent.square().mean().sqrt() / slope.square().mean().sqrt().clamp(min=1e-20))
+
+
+def of_objects(cast: Cast, site: Site, maps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What losses look at, in maps (R, F, H, P, K).
+
+    Returns:
+        The attention of every place to each object's words, heads and words averaged, (R, A, F, P); the part of each
+        place that is to show the object, (A, F, P); and the objects' strengths, (A, F).
+    """
+    shown = cast.regions(site.height, site.width).shown.flatten(2).to(maps.device)
+    spans = cast.spans(site.slots).to(maps.device)
+    words = torch.einsum("rfhpk,afk->rafp", maps, spans / spans.sum(-1, keepdim=True).clamp(min=1)) / maps.shape[2]
+    return words, shown, torch.tensor([actor.strengths for actor in cast.actors], device=maps.device)

@@ -25,6 +25,10 @@ from sfumato.place.kernels import Rows, biased, explicit, softened
 from sfumato.place.sites import Site, Sites, Space, attentions
 
 
+class Enough(Exception):  # noqa: N818
+    """Raised by a `Steer` that has seen all it wants: the rest of the network need not be run."""
+
+
 class Steer:
     """What is done to attention: override what is wanted. The base does nothing.
 

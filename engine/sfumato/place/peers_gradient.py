@@ -8,9 +8,8 @@ from torch import Tensor
 from sfumato.diffusion.schedule import Node
 from sfumato.place.cast import Cast
 from sfumato.place.director import Nudging, Plain, Scene
-from sfumato.place.gradient import Losing, gradient
+from sfumato.place.gradient import Losing, gradient, of_objects
 from sfumato.place.hooks import Steer
-from sfumato.place.precise import spread
 from sfumato.place.sites import Site
 from sfumato.place.window import active, until_part
 
@@ -39,6 +38,21 @@ class LayoutGuidance(Plain):
                 break
             latent = latent - slope * (30 * self.scene.knob * node.sigma**2)
         return latent
+
+
+def spread(cast: Cast, site: Site, maps: Tensor) -> Tensor:
+    """How much of each object's attention falls outside its box: the mean over objects and frames of
+
+        E = (1 - sum_p v_o(p) A_o(p) / sum_p A_o(p))^2,
+
+    A_o(p) the attention of place p to o's words, heads and words averaged: the paper's eq. (1).
+
+    # Differs from the paper: v_o, the box less nearer objects' boxes, by area, stands for the box; objects that are not
+    # to be seen count with all of their attention.
+    """
+    words, shown, strengths = of_objects(cast, site, maps)
+    outside = 1 - (words * shown).sum(-1) / words.sum(-1).clamp(min=1e-12)
+    return (outside.square() * strengths).mean()
 
 
 class BoxDiff(Plain):

@@ -2,17 +2,16 @@
 
 from dataclasses import replace
 
-import torch
 from torch import Tensor
 
 from sfumato.diffusion.schedule import Node
-from sfumato.place.bias import Biased, chosen
+from sfumato.place.bias import Biased
 from sfumato.place.cast import Cast
 from sfumato.place.director import Nudging, Plain, Scene
-from sfumato.place.gradient import Losing, gradient, stepped
+from sfumato.place.gradient import Losing, gradient, of_objects, stepped
 from sfumato.place.hooks import Steer
 from sfumato.place.sites import Site
-from sfumato.place.window import active, edited_steps
+from sfumato.place.window import active, log_snr
 
 
 class Fast(Plain):
@@ -27,50 +26,48 @@ class Fast(Plain):
 
 
 class Precise(Fast):
-    """`Fast`, and at each of its levels a few steps of the latent along the gradient of `spread`.
+    """`Fast`, and between two noise levels a few steps of the latent along the gradient of `apart`.
 
-    The step shrinks towards the end of the window, in even parts of its levels, so that the picture settles.
-
-    # Differs from layout guidance (Chen et al. 2024) and BoxDiff (Xie et al. 2023), which leave attention as it is:
-    # here the gradient sees attention with its bias, so both pull the same way and neither needs to pull hard.
+    # Differs from layout guidance (Chen et al. 2024) and BoxDiff (Xie et al. 2023): it begins where words' maps begin
+    # to show where things are, and looks only at attentions whose maps do, so that most of the network need not be run.
     """
 
     def __init__(self, scene: Scene) -> None:
-        super().__init__(scene)
-        whole = scene.calibration
-        knots = whole.precise or whole.knots
-        self.gentle = replace(whole, up=whole.up / 2, down=whole.down / 2, knots=knots)  # enough beside a gradient
-        self.biased = Biased(scene.cast, scene.knob, self.gentle)
-        self.count, self.done = edited_steps(scene.grid, scene.calibration.window), 0
+        settings = scene.calibration
+        settings = replace(settings, knots=settings.precise or settings.knots)
+        super().__init__(scene._replace(calibration=settings))
+        self.rate = settings.rate * settings.gain(scene.knob)
+        self.losing = Losing(Steer(), lambda site, maps: apart(scene.cast, site, maps), self._counts)
 
     def nudge(self, latent: Tensor, node: Node) -> Nudging:
         """See `Director`."""
-        steer, settings = self.steer(node), self.gentle
-        if steer is None:
-            return latent
-        rate = settings.rate * settings.gain(self.scene.knob) * (1 - self.done / self.count)
-        self.done += 1
-        losing = Losing(steer, lambda site, maps: spread(self.scene.cast, site, maps), lambda s: chosen(settings, s))
-        for _ in range(settings.rounds):
-            _, slope = yield from gradient(latent, node, losing)
-            latent = stepped(latent, slope, rate)
+        settings = self.scene.calibration
+        if self.rate and settings.early <= log_snr(node) <= settings.late:
+            for _ in range(settings.rounds):
+                _, slope = yield from gradient(latent, node, self.losing)
+                latent = stepped(latent, slope, self.rate)
         return latent
 
+    def _counts(self, site: Site) -> bool:
+        shows = self.scene.calibration.shows
+        return not shows or any(part in site.name for part in shows)
 
-def spread(cast: Cast, site: Site, maps: Tensor) -> Tensor:
-    """How much of each object's attention falls outside its box: the mean over objects and frames of
 
-        E = (1 - sum_p v_o(p) A_o(p) / sum_p A_o(p))^2,
+def apart(cast: Cast, site: Site, maps: Tensor) -> Tensor:
+    """How far each object's box in its attention is from its box: the mean over objects and frames of
 
-    A_o(p) the attention of place p to o's words, heads and words averaged. Chen, Laina, Vedaldi, "Training-Free Layout
-    Control with Cross-Attention Guidance", WACV 2024, eq. (1).
+        E = mean_y (max_x m(y, x) - max_x v(y, x))^2 + mean_x (max_y m(y, x) - max_y v(y, x))^2,
 
-    # Differs from the paper: v_o, the box less nearer objects' boxes, by area, stands for the box; objects that are not
-    # to be seen count with all of their attention.
+    m the attention to the object's words over its own highest, v the part of each place that is to show the object. So
+    rows and columns where it should be seen are to hold it somewhere, and others nowhere: a ball need not fill corners.
+
+    # Differs from BoxDiff's corner constraint, on the same projections: all of them count, and in parts of places, so
+    # that an edge may lie within one. An object that is not to be seen counts with all of its attention.
     """
-    _, shown, _ = (x.flatten(2).to(maps.device) for x in cast.regions(site.height, site.width))
-    spans = cast.spans(site.slots).to(maps.device)
-    words = torch.einsum("rfhpk,afk->rafp", maps, spans / spans.sum(-1, keepdim=True).clamp(min=1)) / maps.shape[2]
-    outside = 1 - (words * shown).sum(-1) / words.sum(-1).clamp(min=1e-12)
-    strengths = torch.tensor([actor.strengths for actor in cast.actors], device=maps.device)
-    return (outside.square() * strengths).mean()
+    words, shown, strengths = of_objects(cast, site, maps)
+    grid = site.height, site.width
+    shares = (words / words.amax(-1, keepdim=True).clamp(min=1e-12)).reshape(*words.shape[:-1], *grid)
+    wanted = shown.reshape(*shown.shape[:-1], *grid)
+    off = sum((shares.amax(axis) - wanted.amax(axis)).square().mean(-1) for axis in (-1, -2))
+    found: Tensor = (off * strengths).mean()
+    return found

@@ -17,7 +17,7 @@ from sfumato.place.calibration import Calibration
 from sfumato.place.cast import make_cast
 from sfumato.place.director import Asked, Director, Nudging, Scene, Sloped
 from sfumato.place.each import grouped
-from sfumato.place.hooks import Steer, directed
+from sfumato.place.hooks import Enough, Steer, directed
 from sfumato.place.keyed import Keyed, keyed_words
 from sfumato.place.methods import begin
 from sfumato.place.request import Request
@@ -140,7 +140,7 @@ class Walks:
         return [found[number].detach() for number in range(len(nudging))]
 
     def _answered(self, asked: dict[int, Asked]) -> dict[int, Tensor | None]:
-        """The network's answers to those who ask at the level of the first."""
+        """The network's answers to those who ask at the level of the first; none where all of them saw enough."""
         node = next(iter(asked.values())).node
         numbers = [number for number, ask in asked.items() if ask.node == node]
         for number in numbers:
@@ -150,8 +150,11 @@ class Walks:
         with directed(self.model.network, self.space, on, steer):
             latent = torch.cat([asked[number].latent for number in numbers])
             context = Context.cat([self.rows[number].context for number in numbers])
-            answer = self.model.denoiser(latent, node, context)
-        return dict(zip(numbers, torch.split(answer, 1), strict=True))
+            try:
+                answer = torch.split(self.model.denoiser(latent, node, context), 1)
+            except Enough:
+                return dict.fromkeys(numbers)
+        return dict(zip(numbers, answer, strict=True))
 
 
 def drawn(model: Model, request: Request, frames: int) -> Tensor:

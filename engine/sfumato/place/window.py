@@ -21,11 +21,6 @@ def active(node: Node, until: float) -> bool:
     return log_snr(node) <= until
 
 
-def edited_steps(grid: Grid, until: float) -> int:
-    """How many steps of a walk, from noise on, are edited."""
-    return sum(active(node, until) for node in grid.nodes[1:])
-
-
 def until_part(grid: Grid, part: float) -> float:
     """The log-SNR at which a part of a walk's steps, above 0 to 1 from noise on, is done: what the papers' counts mean
     here. At least one step is."""
