@@ -5,7 +5,7 @@ counts as a third. An open-vocabulary detector for other models is anything call
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ class Seen:
     """A thing in a picture.
 
     area: Of what is seen of it, 0..1 of the frame. likeness: Of its outline to its shape's, 0..1.
+    cover: (H, W) float32, how much of each pixel it covers, 0..1.
     """
 
     colour: str
@@ -35,6 +36,7 @@ class Seen:
     box: Box
     area: float
     likeness: float
+    cover: Tensor = field(repr=False, compare=False)
 
 
 def see(picture: Tensor) -> list[Seen]:
@@ -97,8 +99,9 @@ def _seen(colour: str, pixels: Array, core: NDArray[np.bool_], ground: Array) ->
     left, right = _ends(cover.max(0))
     top, bottom = _ends(cover.max(1))
     box = Box(left / width, top / height, right / width, bottom / height)
-    shape, box, likeness = fitted(torch.from_numpy(cover).float(), box)
-    return Seen(colour, shape, box.inside() or box, float(cover.mean()), likeness)
+    covered = torch.from_numpy(cover).float()
+    shape, box, likeness = fitted(covered, box)
+    return Seen(colour, shape, box.inside() or box, float(cover.mean()), likeness, covered)
 
 
 def _cover(pixels: Array, core: NDArray[np.bool_], ground: Array) -> Array:

@@ -32,7 +32,7 @@ WALK = (
 )  # fmt: skip
 VERIFY = (
     Number("verify", "Verify", "IoU of asked and found that every object must reach, else it is tried again with more "
-           "strength, then another seed; 0: only measured", 0.0, "Verify"),
+           "strength and its boxes corrected, then another seed; 0: only measured", 0.0, "Verify"),
     Whole("tries", "Tries", "at most, with the first", 3, "Verify", low=1, high=20),
 )  # fmt: skip
 WRITTEN = (

@@ -114,9 +114,8 @@ def _covers(job: Job, made: FrameMade) -> dict[str, Tensor]:
 
         seen = match(see(made.picture), [one.phrase for one in made.objects])
         for one, thing in zip(made.objects, seen):
-            cover = getattr(thing, "cover", None)
-            if cover is not None:
-                found[one.name] = cover[None].float()
+            if thing is not None:
+                found[one.name] = thing.cover[None]
     return found
 
 
