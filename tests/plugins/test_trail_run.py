@@ -135,3 +135,42 @@ def test_our_models_clips_are_as_long_as_their_folders_say():
         if config.is_file():
             length = json.loads(config.read_text()).get("video_length", 1)
             assert models.CLIPS.get(name, 1) == length
+
+
+@pytest.fixture(scope="module")
+def tiny_clips(tmp_path_factory):
+    """The folder of a model that makes clips of 4 frames of 16 x 16 pixels, untrained, with our micro model's words."""
+    import shutil
+
+    from diffusers import LatteTransformer3DModel
+
+    from sfumato.models.load_files import folder_path
+
+    folder = tmp_path_factory.mktemp("models") / "clips"
+    shutil.copytree(folder_path("embedded_micro"), folder, ignore=shutil.ignore_patterns("transformer", "place.json"))
+    torch.manual_seed(0)
+    network = LatteTransformer3DModel(
+        num_attention_heads=2, attention_head_dim=16, in_channels=3, out_channels=3, num_layers=1, sample_size=16,
+        patch_size=4, caption_channels=64, cross_attention_dim=32, attention_bias=True, norm_type="ada_norm_single",
+        video_length=4, norm_elementwise_affine=False, norm_eps=1e-6,
+    )  # fmt: skip
+    network.save_pretrained(folder / "transformer")
+    index = json.loads((folder / "model_index.json").read_text())
+    index["transformer"] = ["diffusers", "LatteTransformer3DModel"]
+    (folder / "model_index.json").write_text(json.dumps(index))
+    return folder
+
+
+def test_a_clip_whose_writing_was_stopped_is_finished_with_the_same_bytes(track, tiny_clips, tmp_path):
+    words = ["--model", str(tiny_clips), "--verify", "0"]
+    assert trail(track, tmp_path / "calm" / "O.####.exr", *words) == 0
+    frames = [-2, 0, 1, 3]
+    assert sorted(tmp_path.glob("calm/O.*.exr")) == sorted(tmp_path / "calm" / f"O.{f:04d}.exr" for f in frames)
+    out, job = tmp_path / "out" / "O.####.exr", tmp_path / "job.json"
+    assert trail(track, out, *words, "--save-job", job) == 0
+    for part in ("0", "-2,3", "1"):  # as a farm would, or a run that is killed between
+        assert main(["run", str(job), f"--frames={part}", "--progress", "quiet"]) == 0
+    for frame in frames:
+        mine, calm = (read_image(tmp_path / folder / f"O.{frame:04d}.exr").pixels for folder in ("out", "calm"))
+        assert torch.equal(mine.view(torch.int32), calm.view(torch.int32))
+    assert not torch.equal(calm, read_image(tmp_path / "calm" / "O.-002.exr").pixels), "frames of a clip differ"

@@ -64,7 +64,7 @@ class _Layout:
         from sfumato.matte.review import Review
         from sfumato.report import Step
 
-        rows = [{"frame": f, **{n: v for n in NUMBERS if (v := self.stats[f].get(n)) is not None}} for f in self.frames]
+        rows = [self._row(frame) for frame in self.frames]
         first = look_first(rows, self.stats)
         details = []
         for step, (frame, reason) in enumerate(first, start=1):
@@ -75,6 +75,13 @@ class _Layout:
         size = tuple(self._read(self.frames[0]).shape[:0:-1])
         sheets = {"sheet": self._sheet()}
         return Review(self.burn, (size[0], size[1]), self._summary(), rows, first, details, clip_frames, clip, sheets)
+
+    def _row(self, frame: int) -> dict[str, Any]:
+        """A frame's numbers, the IoU of each of several objects too."""
+        stats = self.stats[frame]
+        row = {"frame": frame, **{name: value for name in NUMBERS if (value := stats.get(name)) is not None}}
+        each = stats.get("objects", {}) if len(self.names) > 1 else {}
+        return {**row, **{f"IoU {name}": one["iou"] for name, one in each.items() if one["iou"] is not None}}
 
     @property
     def burn(self) -> Burn:
