@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from sfumato.place.track_file import SCHEMA
 from sfumato_plugins.cli import main
 
 PROMPT = "a red ball and a blue box on grass"
