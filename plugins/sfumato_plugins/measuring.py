@@ -102,6 +102,11 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="one JSON document on stdout")
     command.set_defaults(go=_bench_face, progress="terminal")
     _add_bench_edit(names.add_parser("edit", help="what edits keep, BDIA beside DDIM inversion"))
+    for name, what in (
+        ("place", "stills whose objects are put into boxes"),
+        ("trail", "shots whose things follow boxes"),
+    ):
+        _add_bench_place(names.add_parser(name, help=f"{what}: every method in one table"), f"embedded_{name}")
     command = names.add_parser("queue", help="what two slots gain, and what the queue costs a task")
     command.add_argument("--tasks", type=int, default=16, metavar="N", help="that sleep half a second (default: 16)")
     command.add_argument("--json", action="store_true", help="one JSON document on stdout")
@@ -121,6 +126,15 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     command.add_argument("--seed", type=int, default=0, metavar="N")
     command.add_argument("--json", action="store_true", help="one JSON document on stdout")
     command.set_defaults(go=_bench, progress="terminal")
+
+
+def _add_bench_place(command: argparse.ArgumentParser, model: str) -> None:
+    command.add_argument("--model", default=model, metavar="NAME", help="or a diffusers folder (default: %(default)s)")
+    command.add_argument("--count", type=int, metavar="N", help="cases of each kind and seed")
+    command.add_argument("--methods", metavar="NAMES", help="only these, with commas between them (default: all)")
+    command.add_argument("--full", action="store_true", help="the whole protocol, three seeds; saves rows and resumes")
+    command.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    command.set_defaults(go=_bench_place, bench=model.removeprefix("embedded_"), progress="terminal")
 
 
 def _add_bench_edit(command: argparse.ArgumentParser) -> None:
@@ -246,6 +260,21 @@ def _bench_face(args: argparse.Namespace, teller: Teller) -> int:
         args.data, full=args.full, work=args.work, say=lambda line: print(line, file=sys.stderr, flush=True)
     )
     print(json.dumps(document, indent=1) if args.json else face.as_text(document))
+    return 0
+
+
+def _bench_place(args: argparse.Namespace, teller: Teller) -> int:
+    import importlib
+
+    bench = importlib.import_module(f"sfumato_plugins.benches.{args.bench}")
+    document = bench.run(
+        args.model,
+        count=args.count,
+        methods=[name.strip() for name in args.methods.split(",")] if args.methods else None,
+        full=args.full,
+        say=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    print(json.dumps(document, indent=1) if args.json else bench.as_text(document))
     return 0
 
 

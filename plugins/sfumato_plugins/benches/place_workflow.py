@@ -81,7 +81,6 @@ def stories(model: Model, calibration: Calibration, count: int, steps: int) -> R
         "method": "precise, one seed",
         "subjects": len(same),
         "met": sum(same) / len(same),
-        "miou": None,
         "placed": sum(iou >= PLACED for iou in ious) / len(ious),
     }
 
