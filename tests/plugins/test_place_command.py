@@ -103,7 +103,7 @@ def track(tmp_path, **more):
     keys = [{"frame": 1001, "box": [0.1, 0.4, 0.5, 0.8]}, {"frame": 1004, "box": [0.5, 0.4, 0.9, 0.8]}]
     one = {"name": "ball", "phrases": ["red ball"], "keys": keys}
     document = {
-        "schema": "sfumato.track/1",
+        "schema": SCHEMA,
         "fps": 8,
         "start": 1001,
         "count": 4,
