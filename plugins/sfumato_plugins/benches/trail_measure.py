@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 LAGS = (-2, -1, 0, 1, 2)  # frames
+LEAST = 0.05  # of the frame: of a shorter way nobody can say whether it is late
 
 
 def shot_row(pictures: Tensor, shot: Shot) -> Row:
@@ -78,7 +79,11 @@ def _apart(asked: Sequence[Box | None], found: Sequence[Box | None], lag: int) -
 
 
 def _lag(asked: Sequence[Box | None], found: Sequence[Box | None]) -> float | None:
-    """The lag at which centres are nearest, by a parabola through the best of `LAGS` and its neighbours."""
+    """The lag at which centres are nearest, by a parabola through the best of `LAGS` and its neighbours; None for what
+    stays where it is."""
+    centres = {box.centre for box in asked if box}
+    if max((math.dist(a, b) for a in centres for b in centres), default=0) < LEAST:
+        return None
     apart = {lag: mean(d * d for d in _apart(asked, found, lag)) for lag in LAGS}
     known = {lag: error for lag, error in apart.items() if error is not None}
     if 0 not in known:
