@@ -142,6 +142,25 @@ def factors(text: str) -> dict[str, float]:
     return found
 
 
+class PictureSize(Text):
+    """Width and height in pixels, "576x320"; empty for a model's own."""
+
+    def wrong(self, value: Any) -> str:
+        if super().wrong(value):
+            return super().wrong(value)
+        return "" if not value.strip() or pixels(value) else f"{value!r} should be written like 576x320"
+
+
+def pixels(text: str) -> tuple[int, int] | None:
+    """Width and height; None for no size.
+
+    >>> pixels("576 x 320")
+    (576, 320)
+    """
+    width, _, height = text.lower().replace(" ", "").partition("x")
+    return (int(width), int(height)) if width.isdigit() and height.isdigit() and int(width) and int(height) else None
+
+
 class Boxes(Text):
     """Objects and their boxes, "red ball:0.1,0.5,0.4,0.8; cube=blue box:0.6,0.2,0.9,0.5"."""
 

@@ -50,6 +50,7 @@ KINDS = {
     "NumberOr": "textFieldGrp",
     "Text": "textFieldGrp",
     "Boxes": "textFieldGrp",
+    "PictureSize": "textFieldGrp",
     "ModelFolder": "textFieldButtonGrp",
 }
 

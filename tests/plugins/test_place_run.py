@@ -157,3 +157,21 @@ def test_a_trimap_is_unsure_where_a_thing_ends():
     assert found[1, 3] == found[2, 3] == 0.5
     assert found[5, 3] == found[6, 3] == 0.5, "a pixel on either side of a hard edge"
     assert found[0, 0] == 0
+
+
+def test_every_method_that_is_offered_is_one_of_the_engines():
+    from sfumato.place.composed import COMPOSED
+    from sfumato.place.methods import METHODS
+    from sfumato_plugins.tools import place as still
+    from sfumato_plugins.tools import trail as clip
+
+    assert {*still.METHODS, *clip.METHODS} <= {*METHODS, *COMPOSED}
+
+
+def test_a_picture_of_another_size_has_boxes_in_the_same_parts(tmp_path):
+    assert place("--size", "32x16", out=tmp_path / "O.exr") == 0
+    picture = read_image(tmp_path / "O.exr")
+    assert (picture.data.width, picture.data.height) == (32, 16)
+    assert json.loads((tmp_path / "O.json").read_text())["stats"]["objects"]["red ball"]["asked"][0] == 0.125
+    assert place("--size", "17x16", out=tmp_path / "P.exr") == 2
+    assert place("--size", "wide", out=tmp_path / "P.exr") == 2

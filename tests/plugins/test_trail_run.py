@@ -17,7 +17,7 @@ from sfumato_plugins.job import Job
 from sfumato_plugins.ledger import read_journal
 from sfumato_plugins.placing import models
 from sfumato_plugins.placing.spans import spread
-from sfumato_plugins.placing.staged import read_staging, retimed
+from sfumato_plugins.placing.staged import hurried, read_staging, retimed
 from sfumato_plugins.tools.trail import TRAIL
 
 QUICK = ["--model", "embedded_micro", "--device", "cpu", "--steps", "6", "--method", "fast", "--progress", "quiet"]
@@ -125,6 +125,12 @@ def test_a_retimed_track_has_the_boxes_and_words_of_its_frames(track):
         assert subject.track.at(index) == original.track.at(frame)
         assert subject.strength.at(index) == original.strength.at(frame)
     assert clip.prompts == ((0, "a red ball on grass"), (3, "a red ball on sand"))
+
+
+def test_what_jumps_clear_of_its_box_is_said(track):
+    whole = read_staging(str(track))
+    assert hurried(whole, range(-2, 4)) == []
+    assert "“ball” jumps clear of its box from frame -2 to 3" in hurried(whole, (-2, 3))[0]
 
 
 def test_our_models_clips_are_as_long_as_their_folders_say():

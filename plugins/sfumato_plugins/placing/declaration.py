@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sfumato_plugins.errors import Problem
-from sfumato_plugins.parameters import Choice, ModelFolder, Number, Several, Switch, Whole
+from sfumato_plugins.parameters import Choice, ModelFolder, Number, PictureSize, Several, Switch, Whole
 from sfumato_plugins.placing.models import PLACING, clip_length, is_ours, model_of
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ WALK = (
     Number("strength", "Strength", "how much the boxes count: 0 not at all, .5 half way, 1 as far as it goes", 0.7),
     Whole("steps", "Steps", "between noise and picture", 40, low=2, high=1000),
     Number("guidance", "Guidance", "weight of the prompt", 3.0, "Walk", low=1, high=20),
+    PictureSize("size", "Size", "of the picture, width x height, 576x320; empty: the model's own, which it knows best",
+                "", "Walk"),
     ModelFolder("model", "Model", "a diffusers folder, its name among the site's models, or embedded: a demo of ours, "
                 "which proves the path and is not for shots", "embedded", changes_result=False),  # its files do
 )  # fmt: skip

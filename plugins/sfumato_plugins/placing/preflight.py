@@ -106,7 +106,7 @@ def _trail_problems(job: Job) -> Iterator[Problem]:
 
 def too_small(job: Job, name: str, boxes_of: list[Any]) -> Problem | None:
     """A box that is next to nothing on the places of the model's latent, in every frame."""
-    places = latent_places(job)
+    places = latent_places(job) if not job.params.get("size") else None  # the engine says it of other sizes
     if places is None or not boxes_of:
         return None
     most = max(_most(b.left, b.right, places[1]) * _most(b.top, b.bottom, places[0]) for b in boxes_of)

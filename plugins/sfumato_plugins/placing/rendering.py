@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from sfumato_plugins.editing.model import folder_of, load
 from sfumato_plugins.job import Job
+from sfumato_plugins.parameters import pixels
 from sfumato_plugins.place import Place
 from sfumato_plugins.placing.detecting import measure_of
 from sfumato_plugins.placing.models import is_ours, model_of
@@ -74,7 +75,8 @@ def rendered(
         _say_unread(job, name, staging, model, place)
         calibration = read_calibration(folder_path(folder_of(job, name)))
         how = {key: values[key] for key in ("method", "strength", "steps", "guidance")}
-        request = Request(staging, seed=job.seed, **how)
+        size = pixels(values["size"])
+        request = Request(staging, seed=job.seed, size=(size[1], size[0]) if size else None, **how)
         told = _telling(report, frames[0])
         found = _verified(job, values, request, model, calibration, told)
     seconds = (time.perf_counter() - began) / len(frames)

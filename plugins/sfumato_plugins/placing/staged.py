@@ -90,15 +90,32 @@ def names_of(job: Job) -> tuple[str, ...]:
 
 
 def say_once(job: Job, place: Place) -> None:
-    """What a recipe's own program does otherwise, and what of the recipe the job does not take."""
+    """What moves too fast; what a recipe's own program does otherwise, and what of it the job does not take."""
     path = job.input("track")
-    recipe = _recipe(path.text) if path else None
+    assert path is not None, "check says so first"
+    for words in hurried(read_staging(path.text), job.written):
+        place.note(f"trail: {words}")
+    recipe = _recipe(path.text)
     if recipe is None:
         return
     for warning in recipe.warnings:
         place.note(f"trail: {warning}")
     if recipe.seed != job.seed:
         place.note(f"trail: the recipe's seed is {recipe.seed}; --seed {recipe.seed} takes it")
+
+
+def hurried(staging: Staging, frames: Sequence[int]) -> list[str]:
+    """A sentence for each object that leaves its own box behind from one frame to the next: no model follows that."""
+    found = []
+    for subject in staging.subjects:
+        boxes = [(frame, staging.seen(subject, frame)) for frame in frames]
+        for (before, a), (after, b) in zip(boxes, boxes[1:]):
+            if a and b and a.shared(b) is None:
+                found.append(
+                    f"“{subject.name}” jumps clear of its box from frame {before} to {after}; expect a smear or two"
+                )
+                break
+    return found
 
 
 def moment(staging: Staging, frame: int) -> Staging:

@@ -20,13 +20,15 @@ from sfumato_plugins.placing.declaration import (
     model_content,
     weights,
 )
+from sfumato_plugins.placing.models import clip_length
 from sfumato_plugins.tool import Images, Made, Needs, Tool
 
 if TYPE_CHECKING:
     from sfumato_plugins.job import Job
     from sfumato_plugins.place import Place
 
-METHODS = ("precise", "fast", "directed-diffusion", "directed-diffusion-v3", "layout-guidance", "boxdiff", "none")
+METHODS = ("precise", "fast", "directed-diffusion", "directed-diffusion-v3", "directed-diffusion-composed",
+           "layout-guidance", "boxdiff", "none")  # fmt: skip
 
 
 def span(inputs: Mapping[str, str], params: Mapping[str, Any]) -> tuple[int, ...]:
@@ -82,6 +84,9 @@ def problems(job: Job) -> list[Problem]:
     """A prompt and boxes, or a story, and never both; a story has the panels that are asked for."""
     values = PLACE.values(job)
     found = common_problems(job, values)
+    if clip_length(job) > 1:
+        what = f"that model makes clips of {clip_length(job)} frames"
+        found.append(Problem("params.model", what, "use `sfumato trail`, or a model of stills"))
     story = job.input("story")
     if story is None:
         for name, hint in (

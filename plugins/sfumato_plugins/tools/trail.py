@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from sfumato_plugins.job import Job
     from sfumato_plugins.place import Place
 
-METHODS = ("precise", "fast", "trailblazer", "trailblazer-coded", "direct-a-video", "peekaboo", "freetraj", "none")
+METHODS = ("precise", "fast", "trailblazer", "trailblazer-coded", "trailblazer-composed", "direct-a-video", "peekaboo",
+           "freetraj", "none")  # fmt: skip
 TRACKS = (".json", ".yaml", ".yml")
 
 
