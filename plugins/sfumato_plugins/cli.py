@@ -154,7 +154,11 @@ def _tool(args: argparse.Namespace, teller: Teller) -> int:
 
     job = job_from(args, args.tool, load_settings())
     steps = [b - a for a, b in zip(job.frames, job.frames[1:])]
-    if not args.frames and steps and max(steps) > min(steps):  # the frames were found on disk
+    if not args.frames and steps and max(steps) > 1 and args.tool.span:
+        from sfumato_plugins.frames import format_frames
+
+        teller.say(f"note: {job.tool} makes the frames {format_frames(job.frames)}, as many as its model's clips have")
+    elif not args.frames and steps and max(steps) > min(steps):  # the frames were found on disk
         from sfumato_plugins.frames import format_frames
 
         teller.say(f"note: {job.tool} takes the frames that are there, {format_frames(job.frames)}, with holes between")

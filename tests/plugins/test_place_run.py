@@ -87,6 +87,12 @@ def test_a_layer_in_the_name_gives_each_object_a_trimap_file_for_matte(tmp_path)
     names = {path.name for path in tmp_path.glob("*.exr")}
     assert names == {"O.rgba.exr", "O.trimap_red_ball.exr"}
     assert read_image(tmp_path / "O.trimap_red_ball.exr").channels == ("A",)
+    words = ["matte", "--plate", tmp_path / "O.rgba.exr", "--trimap", tmp_path / "O.trimap_red_ball.exr"]
+    words += ["--quality", "preview", "--device", "cpu", "--progress", "quiet", "--out", tmp_path / "M.exr"]
+    assert main([*map(str, words)]) == 0
+    alpha = read_image(tmp_path / "M.exr").channel("A")
+    assert float(alpha[0, 10, 6]) > 0.9
+    assert float(alpha[0, 1, 14]) < 0.1
 
 
 def test_a_story_has_a_picture_a_panel_and_a_changed_panel_alone_is_made_again(tmp_path):

@@ -161,7 +161,7 @@ def _say_unread(job: Job, name: str, staging: Staging, model: Model, place: Plac
     if job.tool == "trail" and model.frames == 1:
         place.note("trail: this model makes stills; every frame is rendered by itself, from one noise")
     for prompt in dict.fromkeys(words for _, words in staging.prompts):
-        if unknown := model.unknown(prompt):
+        if unknown := [word for word in model.unknown(prompt) if any(map(str.isalnum, word))]:
             place.note(f"{job.tool}: {model.name} never learnt {', '.join(unknown)}; any other word is the same")
         if cut := model.cut(prompt):
             place.note(f"{job.tool}: {model.name} does not read the end of the prompt: {cut}")
