@@ -1,5 +1,6 @@
 """Attention with something added or changed, for some rows of a batch; the others keep the kernel's own bits."""
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -16,27 +17,27 @@ class Rows(NamedTuple):
 
     site: The attention.
     picked: Indices of rows.
+    rest: Those of the rows that are not directed.
     each: Rows of the attention for one of the latent: frames, places, or 1.
     text: Slots before the picture in a shared sequence, or -1 where they come after it, or 0.
     """
 
     site: Site
     picked: Tensor
+    rest: Tensor
     each: int
     text: int
 
-    @classmethod
-    def of(cls, site: Site, architecture: Architecture, rows: tuple[bool, ...]) -> "Rows":
-        """For rows of a latent."""
+    @staticmethod
+    @lru_cache(maxsize=512)
+    def of(site: Site, architecture: Architecture, rows: tuple[bool, ...]) -> "Rows":
+        """For rows of a latent. Kept: its tensors are not to be written to."""
         framed = site.frames if architecture.framed else 1
         each = site.height * site.width if site.kind == "temporal" else framed
         chosen = [r * each + i for r, on in enumerate(rows) if on for i in range(each)]
         text = 0 if site.kind != "joint" else site.slots if architecture.text == "first" else -1
-        return cls(site, torch.tensor(chosen), each, text)
-
-    def rest(self, count: int) -> Tensor:
-        """The rows that are not directed."""
-        return torch.tensor(sorted(set(range(count)) - set(self.picked.tolist())), dtype=torch.long)
+        others = [r * each + i for r, on in enumerate(rows) if not on for i in range(each)]
+        return Rows(site, torch.tensor(chosen), torch.tensor(others, dtype=torch.long), each, text)
 
     def mask(self, bias: Tensor, queries: int, keys: int) -> Tensor:
         """A bias as rows of attention have it: (picked, queries, keys), of one row of the latent or of each."""
@@ -84,6 +85,11 @@ def biased(
     """Fused attention with a bias for the rows picked."""
     picked = where.picked.to(query.device)
     mask = where.mask(bias.to(query.device), query.shape[-2], key.shape[-2]).to(query.dtype)[:, None]
+    given = options.get("attn_mask")
+    if given is not None and given.is_floating_point() and given.dim() == 4:  # a mask more changes no other row's bits
+        whole = mask.new_zeros(len(query), *mask.shape[1:]).index_copy(0, picked, mask)
+        answer: Tensor = func(query, key, value, **(options | {"attn_mask": whole + given}))
+        return answer
     added = _together(mask, _rows(options.get("attn_mask"), picked, len(query)))
     new: Tensor = func(*(_taken(x, picked) for x in (query, key, value)), **(options | {"attn_mask": added}))
     return _joined(func, where, query, key, value, options, new)
@@ -166,7 +172,7 @@ def _joined(
     func: Any, where: Rows, query: Tensor, key: Tensor, value: Tensor, options: dict[str, Any], new: Tensor
 ) -> Tensor:
     """The rows picked beside all others, which the kernel attends as ever."""
-    rest = where.rest(len(query)).to(query.device)
+    rest = where.rest.to(query.device)
     if not len(rest):
         return new
     picked = where.picked.to(query.device)
