@@ -10,14 +10,18 @@ import time
 import pytest
 import torch
 
+from sfumato.errors import Cancelled
 from sfumato.io import read_image
 from sfumato_plugins.cli import main
+from sfumato_plugins.editing import answers
 from sfumato_plugins.frames import parse_frames
 from sfumato_plugins.job import Job
 from sfumato_plugins.ledger import read_journal
 from sfumato_plugins.placing import models
 from sfumato_plugins.placing.spans import spread
 from sfumato_plugins.placing.staged import hurried, read_staging, retimed
+from sfumato_plugins.report import Teller
+from sfumato_plugins.run import run
 from sfumato_plugins.tools.trail import TRAIL
 
 QUICK = ["--model", "embedded_micro", "--device", "cpu", "--steps", "6", "--method", "fast", "--progress", "quiet"]
@@ -180,3 +184,39 @@ def test_a_clip_whose_writing_was_stopped_is_finished_with_the_same_bytes(track,
         mine, calm = (read_image(tmp_path / folder / f"O.{frame:04d}.exr").pixels for folder in ("out", "calm"))
         assert torch.equal(mine.view(torch.int32), calm.view(torch.int32))
     assert not torch.equal(calm, read_image(tmp_path / "calm" / "O.-002.exr").pixels), "frames of a clip differ"
+
+
+class Impatient(Teller):
+    """Stops a run after so many looks."""
+
+    def __init__(self, looks):
+        super().__init__()
+        self.looks = looks
+
+    def pause(self):
+        self.looks -= 1
+        if self.looks == 0:
+            raise Cancelled("stopped by a test")
+
+
+@pytest.mark.parametrize("method", ["fast", "precise"])
+def test_a_picture_in_flight_goes_on_with_the_answers_it_had(method, tmp_path, monkeypatch):
+    monkeypatch.setattr(answers, "EVERY", 0.0)
+    words = {
+        "prompt": "a red ball on grass",
+        "box": "red ball:.1,.4,.5,.8",
+        "model": "embedded_micro",
+        "method": method,
+    }
+    job = Job("place", (1,), {}, {"picture": str(tmp_path / "O.exr")}, {**words, "steps": 6, "device": "cpu"})
+    run(job)
+    whole = (tmp_path / "O.exr").read_bytes()
+    (tmp_path / "O.exr").unlink()
+    with pytest.raises(Cancelled):
+        run(job, teller=Impatient(7))
+    assert not (tmp_path / "O.exr").exists()
+    run(job)
+    stats = json.loads((tmp_path / "O.json").read_text())["stats"]
+    assert stats["calls_remembered"] >= 2
+    assert (tmp_path / "O.exr").read_bytes() == whole
+    assert not list(tmp_path.glob(".O*")), "nothing is left of it"

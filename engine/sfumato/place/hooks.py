@@ -71,6 +71,8 @@ def directed(network: nn.Module, space: Space, rows: Sequence[bool], steer: Stee
     """
     sites = Sites(network, space)
     mode = _Mode(network, sites, tuple(rows), steer)
+    asked: list[bool] = []  # nobody asks a network whose answer is kept from before
+    asking = network.register_forward_pre_hook(lambda *_: asked.append(True))
     with _hooked(network):
         token = _MODE.set(mode)
         try:
@@ -78,7 +80,8 @@ def directed(network: nn.Module, space: Space, rows: Sequence[bool], steer: Stee
         finally:
             _MODE.reset(token)
             mode.close()
-    if not mode.met:
+            asking.remove()
+    if asked and not mode.met:
         raise RequestError(
             f"no attention of this {type(network).__name__} could be steered: none of {space.frames} x {space.height} "
             f"x {space.width} places looked at {space.slots} words",

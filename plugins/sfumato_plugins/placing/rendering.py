@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Callable
 
+from sfumato_plugins.editing.answers import Kept
 from sfumato_plugins.editing.model import folder_of, load
 from sfumato_plugins.job import Job
 from sfumato_plugins.parameters import pixels
@@ -22,6 +23,19 @@ if TYPE_CHECKING:
     from sfumato.place.box import Box
     from sfumato.place.staging import Staging
     from sfumato.place.verified import Verified
+
+
+class Remembered(Kept):
+    """Answers kept while a picture is in flight; those that a gradient goes through are asked for again."""
+
+    def __call__(self, latent: Any, node: Any, context: Any) -> Any:
+        import torch
+
+        return (
+            self._denoiser(latent, node, context)
+            if torch.is_grad_enabled()
+            else super().__call__(latent, node, context)
+        )
 
 
 @dataclass(frozen=True)
@@ -74,6 +88,8 @@ def rendered(
         model = load(job, {**values, "model": name}, place)
         _say_unread(job, name, staging, model, place)
         calibration = read_calibration(folder_path(folder_of(job, name)))
+        kept = Remembered(model.denoiser, place.store, frames[0])
+        model = replace(model, denoiser=kept)
         how = {key: values[key] for key in ("method", "strength", "steps", "guidance")}
         size = pixels(values["size"])
         request = Request(staging, seed=job.seed, size=(size[1], size[0]) if size else None, **how)
@@ -85,8 +101,10 @@ def rendered(
         place.note(
             f"warning: {job.tool} {frames[0]}: IoU {best:.2f} of {values['verify']:g} in {len(found.tries)} tries"
         )
-    made = (_frame(found, values, index, frame, seconds, place) for index, frame in enumerate(frames))
-    return ShotMade(tuple(made))
+    made = tuple(_frame(found, values, index, frame, seconds, place) for index, frame in enumerate(frames))
+    for one in made:
+        one.stats["calls_remembered"] = kept.remembered
+    return ShotMade(made)
 
 
 def _verified(
