@@ -134,7 +134,8 @@ def main() -> None:
         ways = {"knots": "fast", "precise": "precise"}
         made = {name: knots(model, cases, way, settings, chosen.steps) for name, way in ways.items()}
         document = {**calibration_document(settings), **made}
-        (folder / FILE).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        rows = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in document.items()]
+        (folder / FILE).write_text("{\n" + ",\n".join(rows) + "\n}\n", encoding="utf-8")
         settings = read_calibration(folder)
     wrong = gate(chosen.which, model, settings, chosen.count, chosen.steps)
     print("\n".join(wrong) or "things can be placed with it")
