@@ -269,3 +269,27 @@ def test_the_panel_writes_a_track_that_the_engine_reads(maya, tmp_path):
     staging = engine.read_track(path)
     staging.check()
     assert staging.subjects[0].called("a red ball on grass") == "red ball"
+
+
+def test_the_panels_of_place_and_trail_know_their_frames_without_being_told(maya, tmp_path):
+    from sfumato_maya import panel
+
+    cube(maya)
+    track = tmp_path / "track.json"
+    track.write_text(json.dumps(baked(prompt="a red ball on grass")))
+    trail = panel.show("trail")
+    maya.ui.type("sfumato_trail_track", str(track))
+    maya.ui.type("sfumato_trail_clip", str(tmp_path / "O.####.exr"))
+    maya.ui.type("sfumato_trail_model", "embedded_micro")
+    job = trail.job()
+    assert (job.frames, job.inputs, job.params) == (
+        (1001, 1002, 1003, 1004),
+        {"track": str(track)},
+        {"model": "embedded_micro"},
+    )
+    still = panel.show("place")
+    maya.ui.type("sfumato_place_box", "red ball:0,0,1,1")
+    assert (still.job().frames, still.job().params) == ((1,), {"box": "red ball:0,0,1,1"})
+    maya.ui.type("sfumato_trail_track", str(tmp_path / "nowhere.json"))
+    trail.run()
+    assert "cannot be read" in maya.ui.read("sfumato_trail_status")

@@ -127,3 +127,9 @@ def test_an_artist_places_a_ball_and_lets_it_cross(session, ball, engine, tmp_pa
 
     session.pump(lambda: not WATCH.runs)
     assert "is not in the prompt" in place["last_error"].value()
+    trail["farm_target"].setValue("commands")
+    session.save(tmp_path / "comp.nk")
+    session.press(trail, "send_to_farm")
+    assert trail["status"].value().startswith("written for commands"), session.messages
+    (listed,) = tmp_path.rglob("*.commands.txt")
+    assert "--frames=1001-1003" in listed.read_text()
