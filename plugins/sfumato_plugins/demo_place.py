@@ -52,7 +52,7 @@ def demo_place(out: str, *, quick: bool, model: str, seed: int, teller: Teller) 
     told.save(os.path.join(out, "story_job.json"))
     done = {name: run_one(job, teller) for name, job in (("without", plain), ("with", placed), ("story", told))}
     found = {name: {key: mean(rows, key) for key in ("iou", "presence")} for name, (rows, _) in done.items()}
-    teller.say("demo: IoU of the boxes: " + ", ".join(f"{name} {row['iou']:.2f}" for name, row in found.items()))
+    teller.say("demo: IoU of the boxes: " + ", ".join(f"{name} {said(row['iou'])}" for name, row in found.items()))
     return {
         "page": os.path.join(out, "page.html"),
         "story": os.path.join(out, "story.html"),
@@ -75,7 +75,12 @@ def run_one(job: Job, teller: Teller) -> tuple[list[dict[str, Any]], int]:
     return [frame["stats"] for frame in done["frames"]], len(done["computed"]["main"])
 
 
-def mean(rows: list[dict[str, Any]], key: str) -> float:
-    """Of the frames that have a number of that name."""
+def mean(rows: list[dict[str, Any]], key: str) -> float | None:
+    """Of the frames that have a number of that name; None where nothing is measured."""
     values = [row[key] for row in rows if row.get(key) is not None]
-    return sum(values) / len(values) if values else 0.0
+    return sum(values) / len(values) if values else None
+
+
+def said(value: float | None) -> str:
+    """A number for people."""
+    return "not measured" if value is None else f"{value:.2f}"

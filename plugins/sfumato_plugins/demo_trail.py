@@ -6,7 +6,7 @@ import json
 import os
 from typing import Any
 
-from sfumato_plugins.demo_place import mean, run_one
+from sfumato_plugins.demo_place import mean, run_one, said
 from sfumato_plugins.job import Job
 from sfumato_plugins.report import Teller
 
@@ -61,9 +61,8 @@ def demo_trail(out: str, *, quick: bool, model: str, seed: int, teller: Teller) 
         done[name] = run_one(job, teller)
     names = ("iou", "centroid_error", "presence")
     found = {key: {name: mean(rows, key) for name, (rows, _) in done.items()} for key in names}
-    teller.say(
-        f"demo: IoU of {len(frames)} frames: without {found['iou']['without']:.2f}, with {found['iou']['with']:.2f}"
-    )
+    iou = found["iou"]
+    teller.say(f"demo: IoU of {len(frames)} frames: without {said(iou['without'])}, with {said(iou['with'])}")
     return {
         "page": os.path.join(out, "page.html"),
         "plain": os.path.join(out, "plain.html"),
