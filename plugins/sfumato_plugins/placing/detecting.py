@@ -2,7 +2,8 @@
 
 The program is named in the settings, `detector = "/tools/detect --cpu"`. It is given one JSON
 object on stdin, {"picture": "/tmp/.../picture.png", "phrases": ["red ball"]}, and prints a list with a box
-[left, top, right, bottom] in parts of the picture, y down, for each phrase, or null where there is none.
+[left, top, right, bottom] in parts of the picture, y down, for each phrase, or null where there is none. `own` is ours,
+for models trained on our demo's colours and shapes.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from sfumato_plugins.job import Job
 from sfumato_plugins.place import Place
+from sfumato_plugins.placing.detecting import OWN, detector_of
 from sfumato_plugins.placing.drawing import drawn
-from sfumato_plugins.placing.models import is_ours, model_of
 from sfumato_plugins.placing.staged import names_of
 from sfumato_plugins.plates import Channels, layer_files
 from sfumato_plugins.private import allowed
@@ -103,13 +103,13 @@ def trimap(cover: Tensor) -> Tensor:
 
 
 def _covers(job: Job, made: FrameMade) -> dict[str, Tensor]:
-    """How much of each pixel each object covers: as the detector sees it in our demo's pictures, else its box."""
+    """How much of each pixel each object covers: as our detector sees it, else its box."""
     from sfumato.place.masks import coverage
 
     height, width = made.picture.shape[-2:]
     boxes = {one.name: one.found or one.asked for one in made.objects}
     found = {name: coverage(box, height, width)[None].clone() for name, box in boxes.items() if box}
-    if is_ours(model_of(job.tool, job.params)):
+    if detector_of(job) == OWN:
         from sfumato.place.detect import match, see
 
         seen = match(see(made.picture), [one.phrase for one in made.objects])
