@@ -18,6 +18,7 @@ from sfumato_plugins.parameters import (
     ModelFolder,
     Number,
     Parameter,
+    PictureSize,
     Prompt,
     Several,
     Switch,
@@ -72,7 +73,13 @@ def _metavar(parameter: Parameter) -> str | None:
     """What stands for the value in --help; None where argparse lists the choices."""
     if isinstance(parameter, Choice):
         return None
-    names: dict[type, str] = {Several: "LIST", Prompt: "WORDS", ModelFolder: "PATH", Factors: "WORD=N,..."}
+    names: dict[type, str] = {
+        Several: "LIST",
+        Prompt: "WORDS",
+        ModelFolder: "PATH",
+        Factors: "WORD=N,...",
+        PictureSize: "WxH",
+    }
     return getattr(parameter, "unit", "").upper() or names.get(type(parameter), "N")
 
 
