@@ -83,6 +83,7 @@ def test_a_recipe_of_trailblazers_says_what_is_done_otherwise(tmp_path, capsys):
     assert main(["trail", "--track", str(recipe), "--out", str(tmp_path / "O.####.exr"), *QUICK[:-2]]) == 0
     said = capsys.readouterr().err
     assert "the recipe's seed is 12" in said
+    assert "the recipe has 40 steps" in said
     assert "TrailBlazer never makes its temporal edit" in said
     assert len(list(tmp_path.glob("O.*.exr"))) == 3
 

@@ -12,6 +12,7 @@ from sfumato_plugins.placing.models import PLACING, clip_length, is_ours, model_
 if TYPE_CHECKING:
     from sfumato_plugins.job import Job
 
+STEPS = 40
 LAYERS = ("boxes", "id", "trimap")
 WEIGHTS = "those of the model, named with SHA-256 and licence in every result"
 PAGE = "a page to look at first, and a contact sheet beside it"
@@ -25,7 +26,7 @@ def method(options: tuple[str, ...]) -> Choice:
 
 WALK = (
     Number("strength", "Strength", "how much the boxes count: 0 not at all, .5 half way, 1 as far as it goes", 0.7),
-    Whole("steps", "Steps", "between noise and picture", 40, low=2, high=1000),
+    Whole("steps", "Steps", "between noise and picture", STEPS, low=2, high=1000),
     Number("guidance", "Guidance", "weight of the prompt", 3.0, "Walk", low=1, high=20),
     PictureSize("size", "Size", "of the picture, width x height, 576x320; empty: the model's own, which it knows best",
                 "", "Walk"),

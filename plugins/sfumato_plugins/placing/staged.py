@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Callable
 
 from sfumato_plugins.parameters import boxes
-from sfumato_plugins.placing.declaration import clip_frames
+from sfumato_plugins.placing.declaration import STEPS, clip_frames
 from sfumato_plugins.private import SEALED
 
 if TYPE_CHECKING:
@@ -102,6 +102,11 @@ def say_once(job: Job, place: Place) -> None:
         place.note(f"trail: {warning}")
     if recipe.seed != job.seed:
         place.note(f"trail: the recipe's seed is {recipe.seed}; --seed {recipe.seed} takes it")
+    if recipe.steps != job.params.get("steps", STEPS):
+        place.note(f"trail: the recipe has {recipe.steps} steps; --steps {recipe.steps} takes them")
+    if recipe.settings:
+        named = ", ".join(f"{name} {value:g}" for name, value in recipe.settings.items())
+        place.note(f"trail: what the recipe sets of the method is not taken ({named}); --method and --strength count")
 
 
 def hurried(staging: Staging, frames: Sequence[int]) -> list[str]:
