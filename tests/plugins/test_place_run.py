@@ -1,6 +1,7 @@
 """Placed pictures as files: the layers, the measured boxes, a story's panels, retries, and what makes a frame stale."""
 
 import json
+import socket
 
 import pytest
 import torch
@@ -181,3 +182,15 @@ def test_a_picture_of_another_size_has_boxes_in_the_same_parts(tmp_path):
     assert json.loads((tmp_path / "O.json").read_text())["stats"]["objects"]["red ball"]["asked"][0] == 0.125
     assert place("--size", "17x16", out=tmp_path / "P.exr") == 2
     assert place("--size", "wide", out=tmp_path / "P.exr") == 2
+
+
+def test_nothing_is_asked_of_the_network(tmp_path, monkeypatch):
+    class Refused(socket.socket):
+        def connect(self, *given):
+            raise AssertionError(f"a connection to {given}")
+
+        connect_ex = connect
+
+    monkeypatch.setattr(socket, "socket", Refused)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *given, **more: (_ for _ in ()).throw(AssertionError(given)))
+    assert place("--html", tmp_path / "O.html", out=tmp_path / "O.exr") == 0
