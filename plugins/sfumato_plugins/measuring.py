@@ -107,6 +107,12 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
         ("trail", "shots whose things follow boxes"),
     ):
         _add_bench_place(names.add_parser(name, help=f"{what}: every method in one table"), f"embedded_{name}")
+    command = names.add_parser(
+        "reversible", help="training deep stacks in the memory of a block: bytes, seconds, exactness"
+    )
+    command.add_argument("--full", action="store_true", help="every depth")
+    command.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    command.set_defaults(go=_bench_reversible, progress="terminal")
     command = names.add_parser("queue", help="what two slots gain, and what the queue costs a task")
     command.add_argument("--tasks", type=int, default=16, metavar="N", help="that sleep half a second (default: 16)")
     command.add_argument("--json", action="store_true", help="one JSON document on stdout")
@@ -232,6 +238,14 @@ def _bench_inversion(args: argparse.Namespace, teller: Teller) -> int:
         lambda line: print(line, file=sys.stderr, flush=True), quick=args.quick, full=args.full, seed=args.seed
     )
     print(json.dumps(document, indent=1) if args.json else inversion.as_text(document))
+    return 0
+
+
+def _bench_reversible(args: argparse.Namespace, teller: Teller) -> int:
+    from sfumato_plugins.benches import reversible
+
+    document = reversible.run(full=args.full, say=teller.say)
+    print(json.dumps(document, indent=1) if args.json else reversible.as_text(document))
     return 0
 
 
