@@ -21,7 +21,8 @@ class Calibration:
     knots: (knob, part of up and down), from 0 to 1: what makes half a knob half the effect.
     precise: Knots for `precise`, if not the same: beside a gradient less is needed.
     layers: Parts of names of the attentions that are steered; all where there are none.
-    shows: Parts of names of the attentions whose maps tell where things are; all where there are none.
+    shows: Parts of names of the attentions whose maps tell where things are (`sfumato.place.layers` measures which);
+        all where there are none.
     early, late: Log-SNR from which and up to which `precise` moves the latent: before, maps tell nothing yet.
     rate: How far a gradient step of `precise` goes, in parts of the latent's own size.
     rounds: Gradient steps at a noise level.
