@@ -2,6 +2,7 @@
 
 import random
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,10 +12,11 @@ pytest.importorskip("diffusers", reason="diffusion models need the diffusion ext
 from sfumato.models.load import load_model
 from sfumato.models.training.scenes import COLOURS, GROUNDS
 from sfumato.place.box import Box
-from sfumato.place.calibration import read_calibration
+from sfumato.place.calibration import DEFAULT, read_calibration
 from sfumato.place.detect import measure
-from sfumato.place.render import Request, place_many
-from sfumato.place.staging import one_still
+from sfumato.place.render import Request, place, place_many
+from sfumato.place.staging import Staging, Subject, one_still
+from sfumato.place.track import BoxTrack
 
 HOME = files("sfumato.models")
 
@@ -47,14 +49,14 @@ def overlap(model, method, strength=1.0, count=32):
     return sum(ious) / count
 
 
-def test_the_micro_model_is_at_most_a_megabyte_and_has_a_card():
-    home = HOME / "embedded_micro"
-    parts = [home / "place.json", home / "README.md", home / "model_index.json"]
-    parts += [
-        file for part in ("transformer", "text_encoder", "tokenizer", "scheduler") for file in (home / part).iterdir()
-    ]
-    assert sum(len(file.read_bytes()) for file in parts) <= 2**20
-    assert "only" in (home / "README.md").read_text()
+@pytest.mark.parametrize(
+    ("name", "most"), [("embedded_micro", 2**20), ("embedded_place", 16e6), ("embedded_trail", 16e6)]
+)
+def test_a_model_of_placing_is_small_and_has_a_card_and_a_calibration(name, most):
+    home = Path(str(HOME)) / name
+    assert sum(file.stat().st_size for file in home.rglob("*") if file.is_file()) <= most
+    assert "Apache-2.0" in (home / "README.md").read_text()
+    assert read_calibration(home) != DEFAULT
 
 
 def test_a_box_of_the_micro_model_is_where_chance_puts_it_and_then_where_it_was_asked_to_be(micro):
@@ -70,3 +72,30 @@ def test_a_box_of_the_micro_model_is_where_chance_puts_it_and_then_where_it_was_
 def test_the_micro_model_draws_without_a_codec_in_its_own_size(micro):
     assert micro.size == (16, 16)
     assert torch.isfinite(place_many(micro, requests(1, "none", 0.0, 1))[0].pictures).all()
+
+
+def test_the_model_of_stills_puts_two_things_where_they_were_asked_to_be():
+    boxes = [("red ball", Box(0.1, 0.15, 0.5, 0.55)), ("blue box", Box(0.55, 0.5, 0.9, 0.85))]
+    staging = one_still("a red ball and a blue box on sand", boxes)
+    calibration = read_calibration(HOME / "embedded_place")
+    model = load_model("embedded_place")
+    ious = {}
+    for method in ("none", "fast"):
+        asked = [Request(staging, method=method, strength=1.0, steps=16, seed=seed) for seed in range(4)]
+        done = place_many(model, asked, calibration=calibration, measure=measure)
+        ious[method] = sum(iou or 0.0 for rendered in done for iou in rendered.ious()[0]) / 8
+    assert ious["none"] < 0.3
+    assert ious["fast"] > 0.55
+
+
+def test_the_model_of_shots_leads_a_thing_from_left_to_right_and_turns_its_colour():
+    track = BoxTrack.baked(0, [Box(0.07 * n, 0.3, 0.07 * n + 0.4, 0.7) for n in range(8)])
+    ball = Subject("ball", ("red ball", "blue ball"), track)
+    staging = Staging(((0, "a red ball on sand"), (7, "a blue ball on sand")), (ball,), 0, 8)
+    model, calibration = load_model("embedded_trail"), read_calibration(HOME / "embedded_trail")
+    done = place(model, Request(staging, method="fast", strength=1.0, steps=12, seed=3), calibration=calibration)
+    assert done.pictures.shape == (8, 3, 64, 64)
+    (first,), (last,) = (measure(done.pictures[n], [phrase]) for n, phrase in ((0, "red ball"), (7, "blue ball")))
+    assert first is not None
+    assert last is not None
+    assert last.left - first.left > 0.3
