@@ -15,7 +15,9 @@ from sfumato.errors import RequestError
 from sfumato.place.bias import Biased
 from sfumato.place.box import Box
 from sfumato.place.cast import Actor, Cast
+from sfumato.place.each import Each
 from sfumato.place.hooks import Steer, directed
+from sfumato.place.keyed import Keyed
 from sfumato.place.masks import coverage
 from sfumato.place.sites import Space
 
@@ -230,6 +232,22 @@ def test_each_frame_may_have_words_of_its_own(name):
     mixed = answer(torch.cat([words, words, other]))
     assert not torch.allclose(mixed, plain, atol=1e-3)
     assert not torch.allclose(mixed, changed, atol=1e-3)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["UNet3D", "UNetMotion", "Latte"])
+def test_rows_of_one_call_have_boxes_and_words_of_their_own(name):
+    network = build(name)
+    latent, words = inputs(name)
+    told = torch.randn(2, 3, SLOTS, WORDS, generator=torch.Generator().manual_seed(7))
+    steers = [Keyed(fast(3), told[0]), Keyed(fast(3, 0.3), told[1])]
+    space = space_of(name, latent, SLOTS)
+    with directed(network, space, [True, True], Each(steers)):
+        together = call(name, network, latent, words)
+    for row, steer in enumerate(steers):
+        with directed(network, space, [True], steer):
+            alone = call(name, network, latent[row : row + 1], words[row : row + 1])
+        assert torch.allclose(together[row : row + 1], alone, atol=2e-5)
 
 
 @torch.no_grad()
