@@ -7,7 +7,7 @@ from typing import Any
 import maya.api.OpenMaya as om
 from maya import cmds
 
-from sfumato_maya import boxes, controls
+from sfumato_maya import boxes, controls, windows
 from sfumato_plugins.errors import JobError
 from sfumato_plugins.placing.baked import save
 
@@ -16,19 +16,12 @@ WINDOW = "sfumato_boxes"
 
 def show() -> None:
     """Open the panel on the playback range."""
-    if not cmds.window(WINDOW, exists=True):
+    if windows.make(WINDOW, "sfumato Export Boxes", (480, 200)):
         _draw()
     cmds.showWindow(WINDOW)
 
 
-def close() -> None:
-    """Close the panel."""
-    if cmds.window(WINDOW, exists=True):
-        cmds.deleteUI(WINDOW)
-
-
 def _draw() -> None:
-    cmds.window(WINDOW, title="sfumato Export Boxes", widthHeight=(480, 200))
     cmds.columnLayout(adjustableColumn=True, rowSpacing=2)
     for name, help in (
         ("camera", "of the shot; empty: the one that renders"),
@@ -40,16 +33,11 @@ def _draw() -> None:
     for name, value, help in (("first", span[0], "first frame"), ("last", span[1], "last frame, included")):
         flags = {"label": name.capitalize(), "annotation": help, "columnWidth": (1, controls.LABEL)}
         cmds.floatFieldGrp(f"{WINDOW}_{name}", value1=value, **flags)
-    controls.draw_file(f"{WINDOW}_file", "Track", "the file to write (sfumato.track/1), for the tool Trail", _ask)
+    help = "the file to write (sfumato.track/1), for the tool Trail"
+    controls.draw_file(f"{WINDOW}_file", "Track", help, written=True, files="Tracks (*.json)")
     help = "selected transforms, by the points of their meshes; the timeline does not move"
     cmds.button(f"{WINDOW}_export", label="Export selected", annotation=help, command=_export)
     cmds.text(f"{WINDOW}_status", label="", align="left", wordWrap=True)
-
-
-def _ask(*_: Any) -> None:
-    picked = controls.pick("Track", written=True, files="Tracks (*.json)")
-    if picked:
-        cmds.textFieldButtonGrp(f"{WINDOW}_file", edit=True, text=picked)
 
 
 def _export(*_: Any) -> None:

@@ -8,10 +8,7 @@ from typing import Any
 
 def close_everything() -> None:
     """Close our windows, then the engine."""
-    for name, close in (("panel", "close_all"), ("curves_panel", "close"), ("map_editor", "close")):
-        _call(name, close)
-    _call("boxes_panel", "close")
-    _call("markers_panel", "close")
+    _call("windows", "close_all")
     close_engine()
 
 

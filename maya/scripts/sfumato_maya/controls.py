@@ -36,12 +36,7 @@ def _text(parameter: Parameter, name: str) -> Reader:
 
 
 def _folder(parameter: ModelFolder, name: str) -> Reader:
-    def ask(*_: Any) -> None:
-        picked = cmds.fileDialog2(caption=parameter.label, fileMode=3)  # folders
-        if picked:
-            cmds.textFieldButtonGrp(name, edit=True, text=picked[0])
-
-    draw_file(name, parameter.label, parameter.help, ask)
+    draw_file(name, parameter.label, parameter.help, written=False, folders=True)
     cmds.textFieldButtonGrp(name, edit=True, text=parameter.default)
     return lambda: cmds.textFieldButtonGrp(name, query=True, text=True).strip()
 
@@ -111,29 +106,37 @@ _KINDS: tuple[tuple[type[Parameter], Callable[[Any, str], Reader]], ...] = (
 def draw_images(images: Images, prefix: str, *, written: bool) -> Reader:
     """Draw the field for a file or a sequence, with a button that asks for it."""
     name = f"{prefix}_{images.name}"
-
-    def ask(*_: Any) -> None:
-        picked = pick(images.label, written=written, folders=bool(images.inside))
-        if picked:
-            cmds.textFieldButtonGrp(name, edit=True, text=pattern_of(picked) if numbered else picked)
-
     numbered = images.picture or not (images.holds or images.folder or images.inside)
     label = images.label + (" *" if images.required else "")
-    draw_file(name, label, images.help + ("; #### is the frame number" if numbered else ""), ask)
+    help = images.help + ("; #### is the frame number" if numbered else "")
+    meant = pattern_of if numbered else str
+    draw_file(name, label, help, written=written, folders=bool(images.inside), meant=meant)
     return lambda: cmds.textFieldButtonGrp(name, query=True, text=True).strip()
 
 
-def draw_file(name: str, label: str, help: str, ask: Callable[..., None]) -> None:
-    """A text field with a button beside it."""
+def draw_file(
+    name: str,
+    label: str,
+    help: str,
+    *,
+    written: bool,
+    files: str = "All files (*.*)",
+    folders: bool = False,
+    meant: Callable[[str], str] = str,
+) -> None:
+    """A text field, and beside it a button that asks for a file to read or write, or for a folder.
+
+    files: What the dialog shows. meant: From what was picked to what the field says.
+    """
+
+    def ask(*_: Any) -> None:
+        mode = 3 if folders else 0 if written else 1
+        picked = cmds.fileDialog2(caption=label.rstrip(" *"), fileMode=mode, fileFilter=files)
+        if picked:  # None when the artist thinks better of it
+            cmds.textFieldButtonGrp(name, edit=True, text=meant(picked[0]))
+
     flags = {"buttonLabel": "...", "columnWidth": (1, LABEL), "adjustableColumn": 2}
     cmds.textFieldButtonGrp(name, label=label, annotation=help, buttonCommand=ask, **flags)
-
-
-def pick(caption: str, *, written: bool, files: str = "All files (*.*)", folders: bool = False) -> str:
-    """Ask for a file, or for a folder; empty when the artist thinks better of it."""
-    mode = 3 if folders else 0 if written else 1
-    found = cmds.fileDialog2(caption=caption, fileMode=mode, fileFilter=files)
-    return found[0] if found else ""
 
 
 def pattern_of(path: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import maya.api.OpenMaya as om
 from maya import cmds
 
-from sfumato_maya import controls, layers, map_editor
+from sfumato_maya import controls, layers, map_editor, windows
 from sfumato_maya.apply import Applied, apply
 from sfumato_maya.plan import make_plan
 from sfumato_plugins import control_map, curves
@@ -22,7 +22,7 @@ CURVES_FILES = "Curves (*.json)"
 
 def show(path: str = "", mapped: str = "") -> None:
     """Open the panel, with a curves file and a control map filled in if they are given."""
-    if not cmds.window(WINDOW, exists=True):
+    if windows.make(WINDOW, "sfumato Apply Curves", (520, 420)):
         _draw()
     _refill()
     for name, text in (("file", path), ("map", mapped)):
@@ -31,17 +31,13 @@ def show(path: str = "", mapped: str = "") -> None:
     cmds.showWindow(WINDOW)
 
 
-def close() -> None:
-    """Close the panel."""
-    if cmds.window(WINDOW, exists=True):
-        cmds.deleteUI(WINDOW)
-
-
 def _draw() -> None:
-    cmds.window(WINDOW, title="sfumato Apply Curves", widthHeight=(520, 420))
     cmds.columnLayout(adjustableColumn=True, rowSpacing=2)
-    _draw_file("file", "Curves", "a curves file (sfumato.curves/1)")
-    _draw_file("map", "Control map", "which control drives which attribute; empty: the names are attributes")
+    for name, label, help in (
+        ("file", "Curves", "a curves file (sfumato.curves/1)"),
+        ("map", "Control map", "which control drives which attribute; empty: the names are attributes"),
+    ):
+        controls.draw_file(f"{WINDOW}_{name}", label, help, written=False, files=CURVES_FILES)
     for name, label, help in (("namespace", "Namespace", "of the rig"), ("layer", "Layer", "where the keys go")):
         flags = {"label": label, "annotation": help, "columnWidth": (1, controls.LABEL)}
         cmds.optionMenuGrp(f"{WINDOW}_{name}", **flags)
@@ -54,15 +50,6 @@ def _draw() -> None:
     cmds.button(f"{WINDOW}_edit", label="Edit map...", width=100, annotation="the control map", command=_edit)
     cmds.setParent("..")
     cmds.textScrollList(f"{WINDOW}_list", numberOfRows=12, annotation="what stands in the way, and what to know")
-
-
-def _draw_file(name: str, label: str, help: str) -> None:
-    def ask(*_: Any) -> None:
-        picked = controls.pick(label, written=False, files=CURVES_FILES)
-        if picked:
-            cmds.textFieldButtonGrp(f"{WINDOW}_{name}", edit=True, text=picked)
-
-    controls.draw_file(f"{WINDOW}_{name}", label, help, ask)
 
 
 def _refill() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from maya import cmds
 
-from sfumato_maya import attributes, controls
+from sfumato_maya import attributes, controls, windows
 from sfumato_plugins import control_map, curves
 from sfumato_plugins.control_map import ControlMap, Link
 from sfumato_plugins.errors import JobError
@@ -26,8 +26,8 @@ _lines: list[Link] = []
 
 def show(path: str = "", curves_path: str = "") -> None:
     """Open the editor on a map, or on a line for each control of a curves file that the map has none for."""
-    if cmds.window(WINDOW, exists=True):
-        cmds.deleteUI(WINDOW)
+    windows.close(WINDOW)
+    windows.make(WINDOW, "sfumato Control Map", (560, 560))
     _draw(path)
     _lines.clear()
     try:
@@ -43,16 +43,10 @@ def show(path: str = "", curves_path: str = "") -> None:
     cmds.showWindow(WINDOW)
 
 
-def close() -> None:
-    """Close the editor."""
-    if cmds.window(WINDOW, exists=True):
-        cmds.deleteUI(WINDOW)
-
-
 def _draw(path: str) -> None:
-    cmds.window(WINDOW, title="sfumato Control Map", widthHeight=(560, 560))
     cmds.columnLayout(adjustableColumn=True, rowSpacing=2)
-    controls.draw_file(f"{WINDOW}_path", "Map file", "where Save writes", _ask_path)
+    files = "Control map (*.json)"
+    controls.draw_file(f"{WINDOW}_path", "Map file", "where Save writes", written=True, files=files)
     cmds.textFieldButtonGrp(f"{WINDOW}_path", edit=True, text=path)
     flags = {"numberOfRows": 16, "allowMultiSelection": False, "annotation": "one line for each control and target"}
     cmds.textScrollList(f"{WINDOW}_list", selectCommand=_chosen, **flags)
@@ -71,12 +65,6 @@ def _draw(path: str) -> None:
         cmds.button(name, label=label, width=104, annotation=help, command=command)
     cmds.setParent("..")
     cmds.text(f"{WINDOW}_status", label="", align="left", wordWrap=True)
-
-
-def _ask_path(*_: Any) -> None:
-    picked = controls.pick("Control map", written=True, files="Control map (*.json)")
-    if picked:
-        cmds.textFieldButtonGrp(f"{WINDOW}_path", edit=True, text=picked)
 
 
 def _say(text: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import maya.api.OpenMaya as om
 from maya import cmds
 
-from sfumato_maya import controls, markers
+from sfumato_maya import controls, markers, windows
 from sfumato_plugins.errors import JobError
 
 WINDOW = "sfumato_markers"
@@ -15,19 +15,12 @@ WINDOW = "sfumato_markers"
 
 def show() -> None:
     """Open the panel on the playback range."""
-    if not cmds.window(WINDOW, exists=True):
+    if windows.make(WINDOW, "sfumato Export Markers", (480, 180)):
         _draw()
     cmds.showWindow(WINDOW)
 
 
-def close() -> None:
-    """Close the panel."""
-    if cmds.window(WINDOW, exists=True):
-        cmds.deleteUI(WINDOW)
-
-
 def _draw() -> None:
-    cmds.window(WINDOW, title="sfumato Export Markers", widthHeight=(480, 180))
     cmds.columnLayout(adjustableColumn=True, rowSpacing=2)
     span = (cmds.playbackOptions(query=True, minTime=True), cmds.playbackOptions(query=True, maxTime=True), 1.0)
     for name, value, help in (
@@ -37,16 +30,11 @@ def _draw() -> None:
     ):
         flags = {"label": name.capitalize(), "annotation": help, "columnWidth": (1, controls.LABEL)}
         cmds.floatFieldGrp(f"{WINDOW}_{name}", value1=value, **flags)
-    controls.draw_file(f"{WINDOW}_file", "Markers", "the file to write (sfumato.markers/1)", _ask)
+    help = "the file to write (sfumato.markers/1)"
+    controls.draw_file(f"{WINDOW}_file", "Markers", help, written=True, files="Markers (*.json)")
     help = "selected locators and joints; the timeline does not move; hidden is unseen"
     cmds.button(f"{WINDOW}_export", label="Export selected", annotation=help, command=_export)
     cmds.text(f"{WINDOW}_status", label="", align="left", wordWrap=True)
-
-
-def _ask(*_: Any) -> None:
-    picked = controls.pick("Markers", written=True, files="Markers (*.json)")
-    if picked:
-        cmds.textFieldButtonGrp(f"{WINDOW}_file", edit=True, text=picked)
 
 
 def _export(*_: Any) -> None:

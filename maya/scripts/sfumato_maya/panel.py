@@ -10,7 +10,7 @@ import maya.api.OpenMaya as om
 from maya import cmds
 
 import sfumato_plugins
-from sfumato_maya import colour, controls, work
+from sfumato_maya import colour, controls, windows, work
 from sfumato_maya.take_rows import TakeRows
 from sfumato_plugins.check import problems_here
 from sfumato_plugins.errors import JobError, Problem
@@ -36,14 +36,6 @@ def show(tool: str) -> ToolPanel:
     return panel
 
 
-def close_all() -> None:
-    """Close every panel; what runs goes on."""
-    for panel in _open.values():
-        if panel.there:
-            cmds.deleteUI(panel.window)
-    _open.clear()
-
-
 class ToolPanel:
     """One window. Its controls are named WINDOW_NAME after what they set."""
 
@@ -55,17 +47,16 @@ class ToolPanel:
         self._values: dict[str, controls.Reader] = {}
         takes = tool.main_output.holds == "curves"
         self._rows = TakeRows(tool, self.window, self._file, self.run) if takes else None
-        if self.there:
-            cmds.deleteUI(self.window)
+        windows.close(self.window)
+        windows.make(self.window, f"sfumato {tool.label}", (520, 640))
         self._draw()
 
     @property
     def there(self) -> bool:
         """Whether the window is open."""
-        return bool(cmds.window(self.window, exists=True))
+        return windows.is_open(self.window)
 
     def _draw(self) -> None:
-        cmds.window(self.window, title=f"sfumato {self.tool.label}", widthHeight=(520, 640))
         cmds.scrollLayout(childResizable=True)
         cmds.columnLayout(adjustableColumn=True, rowSpacing=2)
         cmds.text(label=self.tool.help, align="left", wordWrap=True)
