@@ -48,7 +48,8 @@ def _convert(args: argparse.Namespace, teller: Teller) -> int:
     from sfumato_plugins.control_map import load as load_map
     from sfumato_plugins.curves import load
     from sfumato_plugins.curves_maya_files import anim_text, ma_text
-    from sfumato_plugins.takes import on_timeline, write_text
+    from sfumato_plugins.takes import on_timeline
+    from sfumato_plugins.text_file import write_text
 
     kind = os.path.splitext(args.out)[1].lower()
     if kind not in (".anim", ".ma"):

@@ -133,5 +133,5 @@ def nothing_there(where: str, looked: str) -> Problem:
         hint = "let its owner give this user, or the farm's, the right to read it"
         return Problem(where, f"the folder {folder} is not readable by this user", hint, 3)
     except OSError:
-        pass
+        pass  # no such folder, or its disk is gone: then the file is not there either, which is said next
     return Problem(where, "not one file is there", f"looked for  {looked}", 3)

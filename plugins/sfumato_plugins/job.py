@@ -10,6 +10,7 @@ from typing import Any
 
 from sfumato_plugins.errors import JobError, Problem, nearest
 from sfumato_plugins.frames import Pattern, format_frames, parse_frames, widen
+from sfumato_plugins.text_file import write_text
 
 SCHEMA = "sfumato.job/1"
 MISSING = ("error", "hold", "skip")
@@ -95,12 +96,12 @@ class Job:
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
     def save(self, path: str) -> None:
-        """Write the job file; it appears whole or not at all. Hosts call this, so it needs no engine."""
-        part = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{os.getpid()}.part")
-        with open(part, "w", encoding="utf-8") as file:
-            json.dump(self.to_json(), file, indent=1)
-            file.write("\n")
-        os.replace(part, path)
+        """Write the job file; it appears whole or not at all. Hosts call this, so it needs no engine.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        write_text(path, json.dumps(self.to_json(), indent=1) + "\n")
 
 
 def load(path: str) -> Job:

@@ -19,6 +19,7 @@ class Teller:
 
     def __init__(self) -> None:
         self.stopped = ""
+        self.kept = "finished frames are kept; run again to go on"
         self.frame: int | None = None
 
     def say(self, text: str) -> None:
@@ -45,7 +46,7 @@ class Teller:
         if self.stopped:
             from sfumato.errors import Cancelled
 
-            raise Cancelled(f"stopped by {self.stopped}", "finished frames are kept; run again to go on")
+            raise Cancelled(f"stopped by {self.stopped}", self.kept)
 
 
 class Terminal(Teller):

@@ -94,7 +94,7 @@ def _end_late(heard: socket.socket, grace: float) -> None:
     with heard:
         number = _signal_from(heard)
         if number and not _closes(heard, grace):
-            said = f"stopped by {_name(number)} within a step\n  finished frames are kept; run again to go on\n"
+            said = f"stopped by {_name(number)} within a step\n  what was finished is kept; run again to go on\n"
             with suppress(OSError):
                 os.write(2, said.encode())
             os._exit(CANCELLED)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Callable
 
 from sfumato_plugins.errors import JobError, Problem, nearest
+from sfumato_plugins.text_file import write_text
 
 _NTSC = tuple(n * 1000 / 1001 for n in (24, 30, 48, 60, 120))
 
@@ -58,14 +58,6 @@ def write_rows(
     parts += [f'"locked": {json.dumps(locked)}'] if locked else []
     parts += [f'"about": {json.dumps(about)}'] if about else []
     write_text(path, "{\n " + ",\n ".join(parts) + "\n}\n")
-
-
-def write_text(path: str, text: str) -> None:
-    """Write a text file; it appears whole or not at all."""
-    part = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{os.getpid()}.part")
-    with open(part, "w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-    os.replace(part, path)
 
 
 def plain(number: float) -> float:

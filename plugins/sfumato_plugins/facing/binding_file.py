@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from sfumato_plugins.errors import wrong
-from sfumato_plugins.takes import read_json, write_text
+from sfumato_plugins.takes import read_json
+from sfumato_plugins.text_file import write_text
 
 if TYPE_CHECKING:
     from sfumato.face.binding import Binding

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Callable
 
-from sfumato_plugins.takes import write_text
+from sfumato_plugins.text_file import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

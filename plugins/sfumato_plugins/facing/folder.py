@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sfumato_plugins.errors import JobError, Problem, nearest, wrong
-from sfumato_plugins.takes import is_number, plain, read_json, write_text
+from sfumato_plugins.takes import is_number, plain, read_json
+from sfumato_plugins.text_file import write_text
 
 if TYPE_CHECKING:
     from sfumato_plugins.job import Job

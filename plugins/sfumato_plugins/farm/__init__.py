@@ -12,6 +12,7 @@ from sfumato_plugins.farm.options import Options
 from sfumato_plugins.farm.sheet import Sheet, sheet
 from sfumato_plugins.job import load
 from sfumato_plugins.paths import mapped
+from sfumato_plugins.text_file import write_text
 
 KINDS = {  # name -> what OUT is
     "openjd": "a template, .yaml or .json",
@@ -70,12 +71,9 @@ def _write(out: str, files: Mapping[str, str]) -> list[str]:
             raise JobError(found)
         if os.path.isdir(path):
             raise wrong("OUT", f"{path} is a folder", "name the file in it that should be written")
-        part = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{os.getpid()}.part")
         try:
             os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-            with open(part, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-            os.replace(part, path)
+            write_text(path, text)
         except OSError as error:
             raise wrong("OUT", f"{path} cannot be written: {error.strerror}") from None
         written.append(path)
