@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from sfumato.errors import RequestError
 from sfumato.train.lattice import from_whole, lifted, lowered, seal, to_whole
 from sfumato.train.replay import Replay
+from sfumato.train.streams import States
 
-States = tuple[Tensor, ...]
 Call = Callable[[nn.Module, States, Sequence[Tensor]], States]
 """A block, what flows through it, and tensors it is conditioned on: what flows out."""
 
@@ -78,6 +78,8 @@ class Chain:
 
     def change(self, number: int, states: States, conditions: Sequence[Tensor]) -> tuple[States, States]:
         """x and h(x) of a block at whole states: leaves that gradients are taken of, and float32 with a graph."""
+        # With a graph on the way there too, where it is thrown away: attention and others pick other kernels where no
+        # gradient is asked for, and a state would not be rebuilt to the bit.
         shown = tuple(from_whole(state, self.level).requires_grad_() for state in states)
         with self.replay.block(number):
             given = tuple(x.to(dtype) for x, dtype in zip(shown, self.dtypes, strict=True))

@@ -5,57 +5,21 @@ equations and their source.
 """
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.utils._pytree import tree_flatten, tree_unflatten
 from torch.utils.checkpoint import checkpoint
 
 from sfumato.errors import RequestError
-from sfumato.train.chain import Chain, States, Unfit
+from sfumato.train.chain import Chain, Unfit
+from sfumato.train.streams import Arguments, States, Streams, run_plainly
 
 BITS = (1, 2, 4, 8)
 _KEEPS_STATISTICS = (nn.modules.batchnorm._BatchNorm,)
-
-
-@dataclass(frozen=True)
-class Streams:
-    """What flows through a block.
-
-    given: Where it is among the arguments: positions or names. answered: Which element of a tuple each is in the
-    answer; () where the answer is the one stream itself.
-    """
-
-    given: tuple[int | str, ...] = (0,)
-    answered: tuple[int, ...] = ()
-
-    def of(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> States:
-        """The streams among the arguments of a call."""
-        return tuple(args[where] if isinstance(where, int) else kwargs[where] for where in self.given)
-
-    def put(self, args: Sequence[Any], kwargs: Mapping[str, Any], states: States) -> tuple[list[Any], dict[str, Any]]:
-        """The arguments with other streams in them."""
-        positional, named = list(args), dict(kwargs)
-        for where, state in zip(self.given, states, strict=True):
-            if isinstance(where, int):
-                positional[where] = state
-            else:
-                named[where] = state
-        return positional, named
-
-    def read(self, answer: Any) -> States:
-        """The streams in a block's answer."""
-        return tuple(answer[number] for number in self.answered) if self.answered else (answer,)
-
-    def write(self, states: States) -> Any:
-        """An answer with these streams."""
-        if not self.answered:
-            return states[0]
-        return tuple(states[self.answered.index(number)] for number in range(len(states)))
 
 
 @dataclass
@@ -94,8 +58,19 @@ class Reversible:
             raise RequestError(f"gamma of {self.gamma_bits} bits", f"one of {', '.join(map(str, BITS))}")
         if not 1 <= self.level <= 20:
             raise RequestError(f"a level of {self.level}", "1 to 20; 9 is usual")
-        for number, block in enumerate(self.blocks):
-            if any(isinstance(part, _KEEPS_STATISTICS) for part in block.modules()):
+        self._look(range(len(self.blocks)))
+
+    def use(self, blocks: Iterable[nn.Module]) -> None:
+        """Run these from now on; what is known of blocks that stay in their place is kept."""
+        before, self.blocks = self.blocks, list(blocks)
+        others = [n for n, block in enumerate(self.blocks) if n >= len(before) or before[n] is not block]
+        gone = {*others, *range(len(self.blocks), len(before))}
+        self.plain = {number: why for number, why in self.plain.items() if number not in gone}
+        self._look(others)
+
+    def _look(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            if any(isinstance(part, _KEEPS_STATISTICS) for part in self.blocks[number].modules()):
                 self.plain.setdefault(number, "keeps running statistics, which a second look would count twice")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -103,7 +78,7 @@ class Reversible:
         if not torch.is_grad_enabled() or len(self.blocks) < 2:
             return run_plainly(self.blocks, self.streams, args, kwargs)
         states = self.streams.of(args, kwargs)
-        spec = _Arguments(self.streams, args, kwargs)
+        spec = Arguments(self.streams, args, kwargs)
         number, answer = 0, None
         while number < len(self.blocks):
             if number in self.plain:
@@ -115,7 +90,7 @@ class Reversible:
             answer = self.streams.write(states)
         return answer
 
-    def _chained(self, spec: "_Arguments", states: States, begin: int, end: int) -> tuple[States, int]:
+    def _chained(self, spec: Arguments, states: States, begin: int, end: int) -> tuple[States, int]:
         """Blocks begin to end, or to the first that turns out not to fit; the states, and the block that is next."""
         dtypes = [state.dtype for state in states]
         chain = Chain(self.blocks[begin:end], spec.call, states, self.gamma_bits, self.level, self.keep,
@@ -131,35 +106,6 @@ class Reversible:
                 break
         out = flowing[-len(states) :]
         return tuple(x.to(dtype) for x, dtype in zip(out, dtypes, strict=True)), end
-
-
-class _Arguments:
-    """The arguments of a call, with its streams and its tensors taken out."""
-
-    def __init__(self, streams: Streams, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-        self.streams = streams
-        empty = tuple(None for _ in streams.given)
-        leaves, self.form = tree_flatten(streams.put(args, kwargs, empty))  # type: ignore[arg-type]
-        self.leaves = leaves
-        self.places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
-        self.tensors = [leaves[i] for i in self.places]
-
-    def filled(self, states: States, tensors: Sequence[Tensor]) -> tuple[list[Any], dict[str, Any]]:
-        leaves = list(self.leaves)
-        for place, tensor in zip(self.places, tensors, strict=True):
-            leaves[place] = tensor
-        args, kwargs = tree_unflatten(leaves, self.form)
-        return self.streams.put(args, kwargs, states)
-
-    def args(self, states: States) -> list[Any]:
-        return self.filled(states, self.tensors)[0]
-
-    def kwargs(self, states: States) -> dict[str, Any]:
-        return self.filled(states, self.tensors)[1]
-
-    def call(self, block: nn.Module, states: States, tensors: Sequence[Tensor]) -> States:
-        args, kwargs = self.filled(states, tensors)
-        return self.streams.read(block(*args, **kwargs))
 
 
 class _Step(torch.autograd.Function):
@@ -209,41 +155,33 @@ class _Step(torch.autograd.Function):
         return (None, None, None, *earlier, *states, *on, *rest)
 
 
-def run_plainly(blocks: Sequence[nn.Module], streams: Streams, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """The blocks one after another, as a network's own loop runs them."""
-    answer = None
-    positional, named = list(args), dict(kwargs)
-    for block in blocks:
-        answer = block(*positional, **named)
-        positional, named = streams.put(positional, named, streams.read(answer))
-    return answer
-
-
 class ReversibleBlocks(nn.ModuleList):
-    """A network's list of blocks; in training, a loop over it meets one block that is all of them, reversibly.
+    """A network's list of blocks; in training with gradients, a loop over it meets one runner that is all of them.
 
-    Put it where the network keeps its list: names and weights stay what they are, and so does inference.
+    Put it where the network keeps its list: names and weights stay what they are, and so does inference. The runner is
+    a `Reversible` of the blocks that are in the list at that moment: called as a block is, but no module, and
+    `enumerate` counts it as one. A network that takes its blocks by number or by slice meets the blocks themselves,
+    which then are trained as they always were.
     """
 
     def __init__(
-        self, blocks: nn.ModuleList, gamma_bits: int = 1, level: int = 9, streams: Streams | None = None
+        self, blocks: Iterable[nn.Module], gamma_bits: int = 1, level: int = 9, streams: Streams | None = None
     ) -> None:
         super().__init__(blocks)
-        self.stack = Reversible(list(blocks), gamma_bits, level, streams or Streams())
+        self.stack = Reversible(list(super().__iter__()), gamma_bits, level, streams or Streams())
 
-    def __iter__(self) -> Iterator[nn.Module]:
-        if self.training and torch.is_grad_enabled():
-            return iter([_whole(self.stack)])
-        return super().__iter__()
+    def __iter__(self) -> Iterator[Any]:
+        if not (self.training and torch.is_grad_enabled()):
+            return super().__iter__()
+        self.stack.use(super().__iter__())
+        return iter([self.stack])
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return nn.ModuleList(list(super().__iter__())[index])
+        return super().__getitem__(index)
 
 
-def _whole(stack: Reversible) -> Any:
-    """Looks like a block to the loop that calls it."""
-    return stack
-
-
-def reversible(
-    blocks: Sequence[nn.Module] | Callable[..., Any], gamma_bits: int = 1, level: int = 9, **more: Any
-) -> Reversible:
-    """`Reversible` of any list of residual blocks."""
-    return Reversible(list(blocks), gamma_bits, level, **more)  # type: ignore[arg-type]
+def reversible(blocks: Iterable[nn.Module], gamma_bits: int = 1, level: int = 9, **more: Any) -> Reversible:
+    """`Reversible` of any residual blocks; `more` are its other arguments."""
+    return Reversible(list(blocks), gamma_bits, level, **more)

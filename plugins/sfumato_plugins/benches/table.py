@@ -74,6 +74,12 @@ def _mean(values: Iterable[float | None]) -> float | None:
     return math.fsum(defined) / len(defined) if defined else None
 
 
+def target(name: str, value: float | None, sign: str, bound: float) -> Row:
+    """A target of a bench, sign >= or <=; one without a value is missed."""
+    met = value is not None and (value >= bound if sign == ">=" else value <= bound)
+    return {"name": name, "value": None if value is None else round(value, 4), "bound": f"{sign} {bound:g}", "met": met}
+
+
 def as_table(rows: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> str:
     """Rows as aligned text: words to the left, numbers to the right, a dash where there is none."""
     columns = list(columns)
