@@ -142,9 +142,11 @@ def _add_farm_commands(commands: Any) -> None:
 
 def _add_measuring_commands(commands: Any) -> None:
     from sfumato_plugins import curves_command, measuring
+    from sfumato_plugins.training import command as training
 
     measuring.add_commands(commands)
     curves_command.add_commands(commands)
+    training.add_commands(commands, EXIT_CODES)
 
 
 def _tool(args: argparse.Namespace, teller: Teller) -> int:
@@ -163,10 +165,20 @@ def _tool(args: argparse.Namespace, teller: Teller) -> int:
 
         teller.say(f"note: {job.tool} takes the frames that are there, {format_frames(job.frames)}, with holes between")
     if args.save_job:
-        pinned(job).save(args.save_job)
-        teller.say(f"wrote {args.save_job}")
-        return 0
+        return _save(pinned(job), args.save_job, teller)
     return _compute(job, None, args, teller)
+
+
+def _save(job: Job, path: str, teller: Teller) -> int:
+    from sfumato_plugins.errors import wrong
+
+    try:
+        job.save(path)
+    except OSError as error:
+        hint = "name a file in a folder that is there"
+        raise wrong("--save-job", f"{path} cannot be written: {error.strerror}", hint) from None
+    teller.say(f"wrote {path}")
+    return 0
 
 
 def _run(args: argparse.Namespace, teller: Teller) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import pathlib
 import sys
 from typing import Any
 
@@ -87,8 +88,12 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--checkpoint", metavar="FILE", help="a network it trained before; default: the one in --work")
     command.add_argument("--features", default="resnet20", metavar="NAME", help="of weights/cifar_resnet: %(default)s")
-    command.add_argument("--seeds", metavar="N,N", help="only these; default: 0,1,2 with --full, else 0,1")
-    command.add_argument("--calls", metavar="N,N", help="of the network a picture, odd; default: 17, with --full 17,35")
+    command.add_argument(
+        "--seeds", type=_numbers, metavar="N,N", help="only these; default: 0,1,2 with --full, else 0,1"
+    )
+    command.add_argument(
+        "--calls", type=_numbers, metavar="N,N", help="of the network a picture, odd; default: 17, with --full 17,35"
+    )
     command.add_argument("--compile", action="store_true", help="a third faster; needs a C++ compiler")
     command.add_argument("--full", action="store_true", help="trains to the end, 10,000 pictures each; resumes")
     command.add_argument("--json", action="store_true", help="one JSON document on stdout")
@@ -108,11 +113,22 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     ):
         _add_bench_place(names.add_parser(name, help=f"{what}: every method in one table"), f"embedded_{name}")
     command = names.add_parser(
-        "reversible", help="training deep stacks in the memory of a block: bytes, seconds, exactness"
+        "reversible", help="training deep stacks in the memory of a block: bytes, seconds, exactness, accuracy"
     )
-    command.add_argument("--full", action="store_true", help="every depth")
+    command.add_argument("--data", metavar="DIR", help="cifar10_jpeg/: also what a vision transformer learns there")
+    command.add_argument("--seeds", type=_numbers, metavar="N,N", help="of that; default: 0, with --full 0,1,2,3,4")
+    command.add_argument(
+        "--work", default="sfumato-bench-reversible", metavar="DIR", help="keeps its runs (default: %(default)s)"
+    )
+    command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="cpu", help="of that (default: cpu)")
+    command.add_argument("--full", action="store_true", help="every depth; all pictures, 40 epochs: hours, or a GPU")
     command.add_argument("--json", action="store_true", help="one JSON document on stdout")
     command.set_defaults(go=_bench_reversible, progress="terminal")
+    command = names.add_parser("hsic", help="layers trained one by one, beside back-propagation and local heads")
+    command.add_argument("--data", required=True, metavar="DIR", help="mnist/ fashion/ cifar10_jpeg/")
+    command.add_argument("--full", action="store_true", help="three seeds of everything; saves rows and resumes")
+    command.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    command.set_defaults(go=_bench_hsic, progress="terminal")
     command = names.add_parser("queue", help="what two slots gain, and what the queue costs a task")
     command.add_argument("--tasks", type=int, default=16, metavar="N", help="that sleep half a second (default: 16)")
     command.add_argument("--json", action="store_true", help="one JSON document on stdout")
@@ -160,6 +176,13 @@ def _add_bench_edit(command: argparse.ArgumentParser) -> None:
     command.add_argument("--seed", type=int, default=0, metavar="N")
     command.add_argument("--json", action="store_true", help="one JSON document on stdout")
     command.set_defaults(go=_bench_edit, progress="terminal")
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(number) for number in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} are no whole numbers with commas between them") from None
 
 
 def _evaluate(args: argparse.Namespace, teller: Teller) -> int:
@@ -223,6 +246,14 @@ def _bench_host(args: argparse.Namespace, teller: Teller) -> int:
     return 0
 
 
+def _bench_hsic(args: argparse.Namespace, teller: Teller) -> int:
+    from sfumato_plugins.benches import hsic
+
+    document = hsic.run(pathlib.Path(args.data), full=args.full, say=teller.say)
+    print(json.dumps(document, indent=1) if args.json else hsic.as_text(document))
+    return 0
+
+
 def _bench_queue(args: argparse.Namespace, teller: Teller) -> int:
     from sfumato_plugins.benches import queue
 
@@ -244,7 +275,14 @@ def _bench_inversion(args: argparse.Namespace, teller: Teller) -> int:
 def _bench_reversible(args: argparse.Namespace, teller: Teller) -> int:
     from sfumato_plugins.benches import reversible
 
-    document = reversible.run(full=args.full, say=teller.say)
+    document = reversible.run(
+        full=args.full,
+        data=args.data,
+        seeds=args.seeds,
+        work=args.work,
+        device=args.device,
+        say=teller.say,
+    )
     print(json.dumps(document, indent=1) if args.json else reversible.as_text(document))
     return 0
 
@@ -257,8 +295,8 @@ def _bench_edm(args: argparse.Namespace, teller: Teller) -> int:
         work=args.work,
         checkpoint=args.checkpoint,
         features=args.features,
-        seeds=[int(seed) for seed in args.seeds.split(",")] if args.seeds else None,
-        budgets=[int(calls) for calls in args.calls.split(",")] if args.calls else None,
+        seeds=args.seeds,
+        budgets=args.calls,
         full=args.full,
         compiled=args.compile,
         say=lambda line: print(line, file=sys.stderr, flush=True),

@@ -12,11 +12,13 @@ from sfumato.face.binding import Binding
 from sfumato.face.curves import Curves
 from sfumato.face.live import Live
 from sfumato.face.markers import Markers
+from sfumato.face.networks import fit
 from sfumato.face.range_of_motion import poses
 from sfumato.face.regions import regions
 from sfumato.face.rig import NativeRig
 from sfumato.face.solver_file import load_solver
 from sfumato.face.training import TrainSettings, train_solver
+from sfumato.train.hsic import linear, nhsic
 
 CONTROLS = ("jawOpen", "jawLeft", "mouthSmile_L", "mouthSmile_R", "browDown_L", "browDown_R", "noseSneer")
 SETTINGS = TrainSettings(samples=1500, repeats=4, epochs=12, actor="Mia", consent="HR-12")
@@ -69,6 +71,30 @@ def solved(solver, markers):
 
 def off(curves, truth):
     return (curves.values - truth.values).square().mean().sqrt()
+
+
+def test_layers_that_ask_no_other_learn_as_much(solver):
+    by_hsic = train_solver(rig(), binding(), [performance(120, 1)], dataclasses.replace(SETTINGS, method="hsic"))
+    markers, truth = performance(200, 9)
+    assert off(solved(by_hsic, markers), truth) < 1.25 * off(solved(solver, markers), truth)
+    with pytest.raises(RequestError, match="there is no method forest"):
+        dataclasses.replace(SETTINGS, method="forest")
+
+
+def test_answers_told_to_ignore_the_day_tell_it_less():
+    draw = torch.Generator().manual_seed(4)
+    days = torch.eye(3).repeat(200, 1)
+    wanted = torch.rand(600, 2, generator=draw)
+    features = torch.cat(
+        [wanted + 0.1 * torch.randn(600, 2, generator=draw), days @ torch.rand(3, 4, generator=draw)], 1
+    )
+    target = wanted + days[:, :2] * 0.3  # whoever solved it was not the same on each day
+
+    def told(loosen):
+        net = fit(features, target, None, 0.0, torch.ones(600), 12, 0, days=days, loosen=loosen)
+        return nhsic(linear(net(features)), linear(days), 1e-2)
+
+    assert told(1.0) < 0.5 * told(0.0)
 
 
 def test_a_take_that_it_has_not_seen_is_solved(solver):

@@ -140,7 +140,15 @@ class SolverFile:
             "about": dict(self.about),
         }
         whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
-        write_bytes(path, save(whole, {"schema": SCHEMA, "sfumato": json.dumps(said)}))
+        write_bytes(path, _ordered(save(whole, {"schema": SCHEMA, "sfumato": json.dumps(said)})))
+
+
+def _ordered(data: bytes) -> bytes:
+    """A safetensors file with its header in order, so that one solver is always the same bytes; spaces fill it up."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + data[end:]
 
 
 def load_solver(path: str | Path) -> SolverFile:

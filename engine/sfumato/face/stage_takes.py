@@ -42,7 +42,7 @@ def load_take(folder: Path, stage: str) -> Markers:
             if said.get("of", "") == digest(path) != "":
                 return _take(said, file.get_tensor("positions"))
     except (SafetensorError, OSError, ValueError):
-        pass
+        pass  # not there, cut off or of another take: only the quick way is lost, the JSON has it all
     return load_markers(path)
 
 
