@@ -5,20 +5,17 @@ and only there, `watched` steps in. So whatever processor a network has is kept,
 network that is not watched in this thread runs as if this file were not there, to the bit.
 """
 
-import threading
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils.hooks import RemovableHandle
 
 from sfumato.errors import RequestError
+from sfumato.models.attention_hooks import AttentionHooks
 
 
 class Layer(NamedTuple):
@@ -72,7 +69,7 @@ def watched(network: nn.Module, rows: int, wants: Wants, sees: Sees) -> Iterator
             the network is compiled.
     """
     watch = _Watch(rows, wants, sees)
-    with _hooked(network):
+    with _HOOKS.on(network):
         token = _WATCH.set(watch)
         try:
             with watch:
@@ -163,39 +160,7 @@ _MAKING = (torch.nn.functional.scaled_dot_product_attention, Tensor.softmax, tor
 _WATCH: ContextVar[_Watch | None] = ContextVar("watch", default=None)  # of this thread; other threads see none
 
 
-@dataclass
-class _Hooks:
-    users: int = 0
-    handles: list[RemovableHandle] = field(default_factory=list)
-
-
-_HOOKS: "weakref.WeakKeyDictionary[nn.Module, _Hooks]" = weakref.WeakKeyDictionary()
-_LOCK = threading.Lock()
-
-
-@contextmanager
-def _hooked(network: nn.Module) -> Iterator[None]:
-    """Have the attentions say when they run. Threads share the hooks, which know nothing of anyone's request."""
-    with _LOCK:
-        hooks = _HOOKS.setdefault(network, _Hooks())
-        if not hooks.users:
-            for name, module in steerable(network):
-                hooks.handles.append(module.register_forward_pre_hook(_entering(name), with_kwargs=True))
-                hooks.handles.append(module.register_forward_hook(_leaving))
-        hooks.users += 1
-    try:
-        yield
-    finally:
-        with _LOCK:
-            hooks.users -= 1
-            if not hooks.users:
-                for handle in hooks.handles:
-                    handle.remove()
-                hooks.handles.clear()
-
-
 def _entering(name: str) -> Callable[..., None]:
-    # kwargs may be missing where another thread takes the hooks off just now: then nobody is watching here
     def enter(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> None:
         watch = _WATCH.get()
         if watch is None or kwargs is None:
@@ -212,6 +177,9 @@ def _leaving(module: Any, args: Any, out: Any) -> None:
     watch = _WATCH.get()
     if watch is not None:
         watch.leave(type(module.get_processor()).__name__)
+
+
+_HOOKS = AttentionHooks(steerable, _entering, _leaving)
 
 
 def _alone(attention: nn.Module) -> bool:

@@ -7,20 +7,17 @@ so do the rows of a batch that are not to be directed.
 """
 
 import itertools
-import threading
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils.hooks import RemovableHandle
 
 from sfumato.errors import RequestError
+from sfumato.models.attention_hooks import AttentionHooks
 from sfumato.place.kernels import Rows, biased, explicit, softened
 from sfumato.place.sites import Site, Sites, Space, attentions
 
@@ -73,7 +70,7 @@ def directed(network: nn.Module, space: Space, rows: Sequence[bool], steer: Stee
     mode = _Mode(network, sites, tuple(rows), steer)
     asked: list[bool] = []  # nobody asks a network whose answer is kept from before
     asking = network.register_forward_pre_hook(lambda *_: asked.append(True))
-    with _hooked(network):
+    with _HOOKS.on(network):
         token = _MODE.set(mode)
         try:
             yield
@@ -166,37 +163,6 @@ _SOFTMAX = (Tensor.softmax, torch.softmax, nn.functional.softmax)
 _MODE: ContextVar[_Mode | None] = ContextVar("mode", default=None)  # of this thread; other threads see none
 
 
-@dataclass
-class _Hooks:
-    users: int = 0
-    handles: list[RemovableHandle] = field(default_factory=list)
-
-
-_HOOKS: "weakref.WeakKeyDictionary[nn.Module, _Hooks]" = weakref.WeakKeyDictionary()
-_LOCK = threading.Lock()
-
-
-@contextmanager
-def _hooked(network: nn.Module) -> Iterator[None]:
-    """Have the attentions say when they run. Threads share the hooks, which know nothing of anyone's request."""
-    with _LOCK:
-        hooks = _HOOKS.setdefault(network, _Hooks())
-        if not hooks.users:
-            for name, module in attentions(network):
-                hooks.handles.append(module.register_forward_pre_hook(_entering(name), with_kwargs=True))
-                hooks.handles.append(module.register_forward_hook(_leaving, always_call=True))
-        hooks.users += 1
-    try:
-        yield
-    finally:
-        with _LOCK:
-            hooks.users -= 1
-            if not hooks.users:
-                for handle in hooks.handles:
-                    handle.remove()
-                hooks.handles.clear()
-
-
 def _entering(name: str) -> Callable[..., Any]:
     def enter(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> Any:
         mode = _MODE.get()
@@ -215,6 +181,9 @@ def _leaving(module: Any, args: Any, out: Any) -> None:
     mode = _MODE.get()
     if mode is not None:
         mode.close()
+
+
+_HOOKS = AttentionHooks(attentions, _entering, _leaving, always=True)
 
 
 def _told(mode: _Mode, words: Any, spoken: Tensor) -> Tensor:
