@@ -24,7 +24,8 @@ from sfumato.models.load_files import EMBEDDED as DEMO
 from sfumato.models.model import Model
 from sfumato.place.calibration import FILE, Calibration, calibration_document, read_calibration
 from sfumato.place.detect import match, see
-from sfumato.place.render import Request, place_many
+from sfumato.place.render import place_many
+from sfumato.place.request import Request
 
 HOMES = {"micro": "embedded_micro", "image": "embedded_place", "shots": "embedded_trail"}
 KINDS = {"micro": ("1",), "image": ("1", "2", "3"), "shots": ("linear", "zigzag", "grow", "crossing", "entering")}
@@ -36,7 +37,7 @@ LEAST = {  # mIoU
 CHANCE = 0.25  # the mIoU of things that nobody placed is at most this, or the data knew where they go
 SURE = 0.97  # of presence, and of shapes
 HALF = 0.1  # from half way, half a knob is at most this
-GAINS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.6, 1.0)  # parts of full strength tried for --knots
+PARTS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.6, 1.0)  # of full strength, tried for --knots
 TOGETHER = 20  # requests in the network's same calls
 SEED = {"knots": 3, "gate": 8}
 
@@ -72,21 +73,22 @@ def look(model: Model, cases: Sequence[Case], method: str, knob: float, settings
 
 
 def knots(model: Model, cases: Sequence[Case], method: str, settings: Calibration, steps: int) -> list[list[float]]:
-    """Knobs and the gains that they are, so that the mIoU rises evenly with the knob."""
+    """Knobs and the gains that they are, so that the mIoU rises evenly with the knob; a whole one is what it was."""
+    before = settings.precise if method == "precise" and settings.precise else settings.knots
+    gains = [part * before[-1][1] for part in PARTS]
     straight = replace(settings, knots=((0.0, 0.0), (1.0, 1.0)), precise=())
-    curve = [look(model, cases, method, gain, straight, steps).miou for gain in GAINS]
+    curve = [look(model, cases, method, gain, straight, steps).miou for gain in gains]
     print(
-        f"{method}: " + ", ".join(f"{gain:g} {miou:.3f}" for gain, miou in zip(GAINS, curve, strict=True)), flush=True
+        f"{method}: " + ", ".join(f"{gain:g} {miou:.3f}" for gain, miou in zip(gains, curve, strict=True)), flush=True
     )
-    low, high = curve[0], max(curve)
-    top = next(gain for gain, miou in zip(GAINS, curve, strict=True) if miou >= low + 0.98 * (high - low))
+    low, high = curve[0], curve[-1]
     found = [[0.0, 0.0]]
     for knob in (0.25, 0.5, 0.75):
         wanted = low + knob * (high - low)
         after = next(n for n, miou in enumerate(curve) if miou >= wanted)
         share = (wanted - curve[after - 1]) / (curve[after] - curve[after - 1])
-        found.append([knob, round(GAINS[after - 1] + share * (GAINS[after] - GAINS[after - 1]), 4)])
-    return [*found, [1.0, top]]
+        found.append([knob, round(gains[after - 1] + share * (gains[after] - gains[after - 1]), 4)])
+    return [*found, [1.0, gains[-1]]]
 
 
 def gate(which: str, model: Model, settings: Calibration, count: int, steps: int) -> list[str]:

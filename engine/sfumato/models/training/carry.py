@@ -12,6 +12,7 @@ from torch import Tensor
 from sfumato.models.load_files import read_json
 from sfumato.models.training.captions import caption, make_tokenizer
 from sfumato.models.training.codec import make_codec
+from sfumato.models.training.grounding_shots import GroundedShots
 from sfumato.models.training.network import EMBEDDED, Design, Networks
 from sfumato.models.training.placement import placed_scenes
 from sfumato.models.training.words import begin_near
@@ -24,14 +25,20 @@ def carried(folder: Path, design: Design) -> Networks:
     """
     networks = Networks(design=design)
     _load(networks.transformer, folder / "transformer" / "diffusion_pytorch_model.safetensors")
-    saved = folder / "text_encoder" / "model.safetensors"
     if read_json(folder / "text_encoder" / "config.json")["model_type"] == "t5":
-        weights = {name: weight.float() for name, weight in load_file(saved).items()}
-        networks.words.load_state_dict({**weights, "encoder.embed_tokens.weight": weights["shared.weight"]})
+        _load_near(networks.words, folder)
         return networks
     old = Networks(design=EMBEDDED)
-    _load(old.words, saved)
+    _load(old.words, folder / "text_encoder" / "model.safetensors")
     begin_near(networks.words, _means(old.words))
+    return networks
+
+
+def carried_shots(folder: Path, design: Design) -> GroundedShots:
+    """The networks of a folder by `save_shots`."""
+    networks = GroundedShots(Networks(design=design))
+    _load(networks.transformer, folder / "transformer" / "diffusion_pytorch_model.safetensors")
+    _load_near(networks.words, folder)
     return networks
 
 
@@ -44,6 +51,11 @@ def carried_codec(folder: Path) -> Any:
 
 def _load(network: Any, file: Path) -> None:
     network.load_state_dict({name: weight.float() for name, weight in load_file(file).items()})
+
+
+def _load_near(words: Any, folder: Path) -> None:
+    weights = {k: weight.float() for k, weight in load_file(folder / "text_encoder" / "model.safetensors").items()}
+    words.load_state_dict({**weights, "encoder.embed_tokens.weight": weights["shared.weight"]})
 
 
 @torch.no_grad()

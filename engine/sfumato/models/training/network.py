@@ -25,6 +25,7 @@ class Design:
     size: Height and width of its pictures, pixels. share: Pixels of a code's side; 1 where the codes are the pixels.
     channels: Numbers in a code. patch: Codes of the side of a place. width, heads, depth: Of the transformer.
     words, layers: Width and depth of the encoder of prompts. near: Its words see their neighbours only.
+    finer: How many of its places lie where one lay on the grid its weights began on, along a side.
     """
 
     size: int
@@ -37,6 +38,7 @@ class Design:
     words: int = 128
     layers: int = 2
     near: bool = False
+    finer: int = 1
 
     @property
     def side(self) -> int:
@@ -45,7 +47,8 @@ class Design:
 
 
 EMBEDDED = Design(32)
-PLACE = Design(32, layers=1, near=True)  # its pictures come out of a larger codec, of 64
+COARSE = Design(32, layers=1, near=True)  # its pictures come out of a larger codec, of 64
+PLACE = Design(64, layers=1, near=True, finer=2)
 MICRO = Design(16, share=1, channels=3, patch=2, width=64, depth=4, words=64, layers=1)
 
 
@@ -69,6 +72,7 @@ class Networks(nn.Module):
             num_layers=design.depth,
             cross_attention_dim=design.width,
             sample_size=design.side,
+            interpolation_scale=design.finer,
             patch_size=design.patch,
             caption_channels=design.words,
             use_additional_conditions=False,

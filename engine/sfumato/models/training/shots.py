@@ -77,22 +77,26 @@ class ShotNetworks(nn.Module):
 
 def shot_batches(training: Training, networks: ShotNetworks, codec: Any, first: int) -> Iterator[Batch]:
     """As `train.batches`, of clips: each step draws from a generator of its own."""
-    design, frames = networks.design, networks.frames
     for step in range(first, training.steps):
-        seed = training.seed * 1_000_003 + step
-        generator = torch.Generator().manual_seed(seed)
-        drawn = list(islice(clips(seed, frames), training.batch))
-        pictures, things = drawn_frames(drawn, design.size)
-        things = max_pool2d(things, design.share)
-        codes = _clip(encoded(codec, pictures), frames)
-        noise = torch.randn(codes.shape, generator=generator)
-        weight = 1 + training.focus * fading(step, training) * _clip(things.unsqueeze(1), frames)
-        (before, mask), (after, _) = (
-            worded(training, [scenes[frames // 2] for scenes in said], seed)
-            for said in zip(*drawn, strict=True)  # alike but for a colour, so word for word
-        )
-        prompts = torch.stack([before, after], 1)
-        yield codes, weight, noise, drawn_levels(training, generator, len(drawn)), prompts, mask
+        drawn = list(islice(clips(training.drawn(step), networks.frames), training.batch))
+        yield clip_batch(training, networks, codec, drawn, step)
+
+
+def clip_batch(training: Training, networks: ShotNetworks, codec: Any, drawn: Sequence[Clip], step: int) -> Batch:
+    """A step's batch of clips."""
+    seed, design, frames = training.drawn(step), networks.design, networks.frames
+    generator = torch.Generator().manual_seed(seed)
+    pictures, things = drawn_frames(drawn, design.size)
+    things = max_pool2d(things, design.share)
+    codes = _clip(encoded(codec, pictures), frames)
+    noise = torch.randn(codes.shape, generator=generator)
+    weight = 1 + training.focus * fading(step, training) * _clip(things.unsqueeze(1), frames)
+    (before, mask), (after, _) = (
+        worded(training, [scenes[frames // 2] for scenes in said], seed)
+        for said in zip(*drawn, strict=True)  # alike but for a colour, so word for word
+    )
+    prompts = torch.stack([before, after], 1)
+    return codes, weight, noise, drawn_levels(training, generator, len(drawn)), prompts, mask
 
 
 def drawn_frames(drawn: Sequence[Clip], size: int) -> tuple[Tensor, Tensor]:

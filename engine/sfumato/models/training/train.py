@@ -52,15 +52,20 @@ class Training:
     middle: float = 0.9
     seed: int = 1
 
+    def drawn(self, step: int) -> int:
+        """Seed of all that a step draws."""
+        return self.seed * 1_000_003 + step
+
 
 def train(
     training: Training,
     networks: Any,
-    batches: Iterable[Batch],
+    batches: Iterable[tuple[Any, ...]],
     checkpoint: Path,
     report: Report = silent,
     every: int = 200,
     fast: bool = False,
+    loss_of: Callable[..., Tensor] | None = None,
 ) -> Any:
     """Train, or go on from the checkpoint of the same training; a kill loses at most `every` steps.
 
@@ -72,6 +77,7 @@ def train(
         report: Is told of each step.
         every: Steps between two checkpoints.
         fast: Compile first; half as long a step after a minute, other last bits.
+        loss_of: Of the networks and what a batch holds; default: `error`.
 
     Returns:
         The networks with the running mean of their weights, in eval mode.
@@ -85,7 +91,7 @@ def train(
     for step, batch in enumerate(batches, first):
         for group in [g for o in optimisers for g in o.param_groups]:
             group["lr"] = training.rate * group["share"] * _share(step, training)
-        loss = _loss(networks, *batch)
+        loss = (loss_of or error)(networks, *batch)
         networks.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(networks.parameters(), 1.0)
@@ -132,7 +138,7 @@ def encoded(codec: Any, picture: Tensor) -> Tensor:
     return codes.float().contiguous()
 
 
-def _loss(
+def error(
     networks: Any, x0: Tensor, weight: Tensor, noise: Tensor, levels: Tensor, ids: Tensor, mask: Tensor
 ) -> Tensor:
     """Squared error of v = alpha noise - sigma x0 (Salimans and Ho, "Progressive Distillation", 2022, appendix D)."""
@@ -141,8 +147,8 @@ def _loss(
     kernels = [SDPBackend.MATH] if cpu else [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION]
     with torch.autocast("cpu", torch.bfloat16, enabled=cpu), sdpa_kernel(kernels):
         v = networks(alpha * x0 + sigma * noise, time.view(-1), ids, mask)
-    error: Tensor = (weight * (v.float() - (alpha * noise - sigma * x0)).square()).mean()
-    return error
+    found: Tensor = (weight * (v.float() - (alpha * noise - sigma * x0)).square()).mean()
+    return found
 
 
 def batches(training: Training, design: Design, codec: Any, source: Source, first: int = 0) -> Iterator[Batch]:
@@ -151,16 +157,28 @@ def batches(training: Training, design: Design, codec: Any, source: Source, firs
     codec: From `train_codec`, at rest; None for a network on pixels. source: Scenes without end, of a seed.
     """
     for step in range(first, training.steps):
-        seed = training.seed * 1_000_003 + step
-        generator = torch.Generator().manual_seed(seed)
-        drawn = list(islice(source(seed), training.batch // training.draws))
-        said = drawn * training.draws
-        pictures, covers = render(drawn, design.size)
-        codes = encoded(codec, pictures).repeat(training.draws, 1, 1, 1)
-        things = torch.stack([cover.amax(0) for cover in covers]).repeat(training.draws, 1, 1)
-        weight = 1 + training.focus * fading(step, training) * max_pool2d(things, design.share).unsqueeze(1)
-        noise = torch.randn(codes.shape, generator=generator)
-        yield codes, weight, noise, drawn_levels(training, generator, len(said)), *worded(training, said, seed)
+        drawn = list(islice(source(training.drawn(step)), training.batch // training.draws))
+        yield pictured(training, design, codec, drawn, *render(drawn, design.size), step)
+
+
+def pictured(
+    training: Training,
+    design: Design,
+    codec: Any,
+    drawn: Sequence[Scene],
+    pictures: Tensor,
+    covers: Sequence[Tensor],
+    step: int,
+) -> Batch:
+    """A step's batch of scenes that were rendered, each seen with several noises and captions."""
+    seed = training.drawn(step)
+    generator = torch.Generator().manual_seed(seed)
+    said = [*drawn] * training.draws
+    codes = encoded(codec, pictures).repeat(training.draws, 1, 1, 1)
+    things = torch.stack([cover.amax(0) for cover in covers]).repeat(training.draws, 1, 1)
+    weight = 1 + training.focus * fading(step, training) * max_pool2d(things, design.share).unsqueeze(1)
+    noise = torch.randn(codes.shape, generator=generator)
+    return codes, weight, noise, drawn_levels(training, generator, len(said)), *worded(training, said, seed)
 
 
 def worded(training: Training, said: Sequence[Scene], seed: int) -> tuple[Tensor, Tensor]:
