@@ -24,6 +24,17 @@ def engine():
     pytest.skip("no engine: neither SFUMATO_PYTHON nor this Python has torch, OpenImageIO and sfumato")
 
 
+@pytest.fixture
+def nuke_machine(monkeypatch, tmp_path):
+    """A user of their own on a machine of their own, with the plug-in on the path: settings, logs, temporary folder."""
+    monkeypatch.syspath_prepend(str(HERE.parents[1] / "nuke"))
+    monkeypatch.setenv("SFUMATO_SITE", str(tmp_path / "sfumato_site.toml"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.delenv("OCIO", raising=False)
+    (tmp_path / "sfumato_site.toml").write_text(f'temporary = "{tmp_path.as_posix()}"\ndevice = "cpu"\n')
+
+
 @pytest.fixture(scope="session")
 def tiny_shot(engine, tmp_path_factory):
     """A folder with plate, trimap, clean and truth, frames 1001-1012 of 160 x 90, drawn by the engine."""

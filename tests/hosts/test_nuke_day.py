@@ -13,15 +13,9 @@ FIRST, LAST = 1001, 1012
 
 
 @pytest.fixture(autouse=True)
-def places(monkeypatch, tmp_path, engine):
-    """A user of their own on a machine of their own: settings, logs, temporary folder."""
-    monkeypatch.syspath_prepend(str(NUKE))
+def places(monkeypatch, nuke_machine, engine):
+    """A machine of their own, which knows the engine."""
     monkeypatch.setenv("SFUMATO_PYTHON", engine)
-    monkeypatch.setenv("SFUMATO_SITE", str(tmp_path / "sfumato_site.toml"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.delenv("OCIO", raising=False)
-    (tmp_path / "sfumato_site.toml").write_text(f'temporary = "{tmp_path.as_posix()}"\ndevice = "cpu"\n')
 
 
 @pytest.fixture

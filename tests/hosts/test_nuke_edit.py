@@ -6,18 +6,7 @@ import pathlib
 import pytest
 from fakes.nuke import Nuke
 
-NUKE = pathlib.Path(__file__).resolve().parents[2] / "nuke"
-
-
-@pytest.fixture(autouse=True)
-def places(monkeypatch, tmp_path):
-    """A user of their own on a machine of their own."""
-    monkeypatch.syspath_prepend(str(NUKE))
-    monkeypatch.setenv("SFUMATO_SITE", str(tmp_path / "sfumato_site.toml"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.delenv("OCIO", raising=False)
-    (tmp_path / "sfumato_site.toml").write_text(f'temporary = "{tmp_path.as_posix()}"\ndevice = "cpu"\n')
+pytestmark = pytest.mark.usefixtures("nuke_machine")
 
 
 @pytest.fixture
