@@ -93,3 +93,14 @@ def test_the_bench_prints_one_document_and_says_the_rest_elsewhere():
     assert [row["method"] for row in document["rows"][:3]] == ["none", "fast", "fast, strength 0.5"]
     assert {"name", "value", "bound", "met"} == set(document["targets"][0])
     assert b"1 object" in done.stderr
+
+
+def test_fast_holds_next_to_no_more_memory_than_an_unedited_render():
+    pytest.importorskip("diffusers", reason="diffusion models need the diffusion extra")
+    from sfumato.models.load import load_model
+    from sfumato.place.calibration import DEFAULT
+    from sfumato_plugins.benches.place_memory import memory
+
+    fast, precise = memory(load_model("embedded_micro"), DEFAULT)
+    assert 1 <= fast["over_unedited"] <= 1.05
+    assert precise["over_unedited"] > fast["over_unedited"]

@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Callable
 
 from sfumato_plugins.benches.place_cases import Case, cases
-from sfumato_plugins.benches.place_measure import measured, summary
+from sfumato_plugins.benches.place_measure import mean, measured, summary
+from sfumato_plugins.benches.place_memory import memory
 from sfumato_plugins.benches.place_targets import targets
 from sfumato_plugins.benches.place_workflow import stories, verified
 from sfumato_plugins.benches.table import Rows, as_table
@@ -135,7 +136,8 @@ class Bench:
         return found
 
     def _rendered(self, batch: Sequence[Case], method: str, strength: float) -> list[Row]:
-        from sfumato.place.render import Request, place_many
+        from sfumato.place.render import place_many
+        from sfumato.place.request import Request
 
         how: dict[str, Any] = {"method": method, "strength": strength, "steps": STEPS}
         requests = [Request(case.staging(), seed=case.seed, **how) for case in batch]
@@ -148,10 +150,11 @@ class Bench:
         ]
 
     def extras(self, count: int, full: bool) -> list[Row]:
-        """Renders that are verified and repeated, and stories."""
+        """Renders that are verified and repeated, stories, and what ours cost in memory."""
         found = [
             verified(self.model, self.calibration, 200 if full else count, STEPS),
             stories(self.model, self.calibration, max(count // 4, 2), STEPS),
+            *memory(self.model, self.calibration),
         ]
         for row in found:
             self.say(", ".join(f"{name} {value}" for name, value in row.items()))
@@ -165,12 +168,7 @@ def means(rows: Sequence[Row]) -> dict[str, Row]:
         if "miou" in row:
             found.setdefault(row["method"], []).append(row)
     names = ("miou", "placed", "presence", "binding", "background", *MORE)
-    return {method: {name: _mean(some, name) for name in names} for method, some in found.items()}
-
-
-def _mean(rows: Sequence[Row], name: str) -> float | None:
-    values = [row[name] for row in rows if row[name] is not None]
-    return sum(values) / len(values) if values else None
+    return {method: {name: mean(row[name] for row in some) for name in names} for method, some in found.items()}
 
 
 def as_text(document: dict[str, Any]) -> str:

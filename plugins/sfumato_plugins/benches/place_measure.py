@@ -104,9 +104,3 @@ def mean(values: Iterable[float | None]) -> float | None:
     """Of those that are there."""
     known = [value for value in values if value is not None]
     return math.fsum(known) / len(known) if known else None
-
-
-def target(name: str, value: float | None, sign: str, bound: float) -> Row:
-    """A target of a bench; one without a value is missed."""
-    met = value is not None and (value >= bound if sign == ">=" else value <= bound)
-    return {"name": name, "value": None if value is None else round(value, 4), "bound": f"{sign} {bound:g}", "met": met}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sfumato_plugins.benches.place_measure import target
+from sfumato_plugins.benches.table import target
 
 Row = dict[str, Any]
 LABELS = ("1 object", "2 objects", "3 objects")
@@ -26,6 +26,8 @@ def targets(rows: Sequence[Row]) -> list[Row]:
     for row in rows:
         if "met" in row:
             found.append(target(f"{row['method']}, {row['case']}", row["met"], ">=", 0.95))
+        if row["method"] == "fast" and "bytes" in row:
+            found.append(target("fast peak memory over unedited", row["over_unedited"], "<=", 1.05))
     return found
 
 

@@ -22,7 +22,8 @@ BATCH = 15
 def verified(model: Model, calibration: Calibration, count: int, steps: int) -> Row:
     """Stills of one to three objects until each reaches an IoU; `met` is the share that does, `first` at once."""
     from sfumato.place.detect import measure
-    from sfumato.place.render import Request, place_many
+    from sfumato.place.render import place_many
+    from sfumato.place.request import Request
     from sfumato.place.verified import again, kept_boxes, worst_iou
 
     drawn = [case for objects in (1, 2, 3) for case in cases(-(-count // 3), objects, 1000)][:count]
@@ -52,7 +53,8 @@ def verified(model: Model, calibration: Calibration, count: int, steps: int) -> 
 def stories(model: Model, calibration: Calibration, count: int, steps: int) -> Row:
     """Stories of two subjects over panels with one seed: how often a subject is the same in all, and well placed."""
     from sfumato.place.detect import match, see
-    from sfumato.place.render import Request, place_many
+    from sfumato.place.render import place_many
+    from sfumato.place.request import Request
 
     rng, same, ious = random.Random("story"), [], []
     for _ in range(count):

@@ -3,8 +3,9 @@
 Cases: one thing on a straight way, to and fro, growing, entering or leaving the frame, or turning from one colour into
 another on its way, and two that cross. `miou` is over all frames and objects, one that is missing counts 0; `low` and
 `high` bound it at 95 % (bootstrap over shots). `centroid`: distance of centres in diagonals. `lag`: frames. `jerk`: of
-centres, beside that of the `truth`: the same shots rendered and measured. `grows`: correlation of areas found and asked
-for. `turned`: shots that begin as A and end as B. Other columns as in `sfumato bench place`.
+centres, beside that of the `truth`: the same shots rendered and measured; and of the truth `encoded` by the model's own
+codec and decoded again, which is the best that any method can make with it. `grows`: correlation of areas found and
+asked for. `turned`: shots that begin as A and end as B. Other columns as in `sfumato bench place`.
 """
 
 from __future__ import annotations
@@ -14,18 +15,19 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Callable
 
-from sfumato_plugins.benches.place_measure import target
 from sfumato_plugins.benches.table import Rows, as_table
 from sfumato_plugins.benches.trail_cases import KINDS, Shot, shots, truth
 from sfumato_plugins.benches.trail_measure import shot_row, shots_summary
+from sfumato_plugins.benches.trail_targets import ENCODED, TRUTH, means, targets
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from sfumato.models.model import Model
     from sfumato.place.calibration import Calibration
 
 Row = dict[str, Any]
 Say = Callable[[str], None]
-OURS, TRUTH, PEER = ("fast", "precise"), "truth", "trailblazer-coded"
 COUNT, FULL_COUNT, BATCH, STEPS = 5, 40, 5, 24  # shots of each kind and seed
 SEEDS = (0, 1, 2)
 WHOLE = ("linear", "zigzag", "grow", "crossing")  # boxes are never cut by the frame
@@ -97,9 +99,9 @@ class Bench:
         self.model, self.calibration, self.kept, self.say = model, calibration, kept, say
 
     def table(self, kind: str, methods: Sequence[str], count: int, seeds: Sequence[int]) -> list[Row]:
-        """A row for the truth and one for each method."""
+        """Rows for the truth and one for each method."""
         found = []
-        for method in ((TRUTH,) if kind in WHOLE else ()) + tuple(methods):
+        for method in ((TRUTH, ENCODED) if kind in WHOLE else ()) + tuple(methods):
             made = [row for seed in seeds for row in self._shots(kind, method, count, seed)]
             found.append({"case": kind, "method": method, **shots_summary(made)})
             self.say(as_table(found[-1:], (*COLUMNS, *MORE)).splitlines()[-1])
@@ -122,11 +124,15 @@ class Bench:
         return found
 
     def _measured(self, batch: Sequence[Shot], method: str) -> list[Row]:
-        from sfumato.place.render import Request, place_many
+        from sfumato.place.render import place_many
+        from sfumato.place.request import Request
 
-        if method == TRUTH:
-            size = self.model.size[0]
-            return [shot_row(truth(shot, size), shot) | {"calls": 0, "seconds": 0.0} for shot in batch]
+        if method in (TRUTH, ENCODED):
+            pictures = [truth(shot, self.model.size[0]) for shot in batch]
+            if method == ENCODED:
+                pictures = [self._again(clip) for clip in pictures]
+            rows = (shot_row(clip, shot) for clip, shot in zip(pictures, batch))
+            return [row | {"calls": 0, "seconds": 0.0} for row in rows]
         requests = [Request(shot.staging(), method=method, strength=1.0, steps=STEPS, seed=shot.seed) for shot in batch]
         before = time.perf_counter()
         made = place_many(self.model, requests, calibration=self.calibration)
@@ -135,46 +141,12 @@ class Bench:
             shot_row(one.pictures, shot) | {"calls": one.calls, "seconds": seconds} for shot, one in zip(batch, made)
         ]
 
+    def _again(self, clip: Tensor) -> Tensor:
+        import torch
 
-def means(rows: Sequence[Row]) -> dict[str, Row]:
-    """By method, over the kinds of shots."""
-    found: dict[str, list[Row]] = {}
-    for row in rows:
-        found.setdefault(row["method"], []).append(row)
-    names = ("miou", "centroid", "lag", "presence", "binding", "background", "sharpness", "calls", "seconds")
-    return {method: {name: _mean(some, name) for name in names} for method, some in found.items()}
-
-
-def _mean(rows: Sequence[Row], name: str) -> float | None:
-    values = [row[name] for row in rows if row[name] is not None]
-    return sum(values) / len(values) if values else None
-
-
-def targets(rows: Sequence[Row]) -> list[Row]:
-    """Those that the rows have numbers for."""
-    table = {(row["method"], row["case"]): row for row in rows}
-    found = []
-    for method in OURS:
-        if (method, "linear") not in table:
-            continue
-        for kind, least in (("linear", 0.65), ("zigzag", 0.55), ("grow", 0.55)):
-            found.append(target(f"{method} mIoU, {kind}", table[method, kind]["miou"], ">=", least))
-        for kind in ("linear", "zigzag"):
-            here = table[method, kind]
-            found.append(target(f"{method} centroid error, {kind}", here["centroid"], "<=", 0.05))
-            found.append(target(f"{method} lag, {kind}", here["lag"], "<=", 1.0))
-            still = table[TRUTH, kind]["jerk"]
-            found.append(target(f"{method} jerk over the truth's, {kind}", _over(here["jerk"], still), "<=", 1.3))
-        found.append(target(f"{method} area follows the box", table[method, "grow"]["grows"], ">=", 0.9))
-        found.append(target(f"{method} turns A into B", table[method, "turning"]["turned"], ">=", 0.9))
-        if (PEER, "linear") in table:
-            apart = means(rows)[method]["miou"] - means(rows)[PEER]["miou"]
-            found.append(target(f"{method} mIoU over {PEER}'s", apart, ">=", 0.20))
-    return found
-
-
-def _over(value: float | None, least: float | None) -> float | None:
-    return value / least if value is not None and least else None
+        with torch.no_grad():
+            decoded: Tensor = self.model.codec.decode(self.model.codec.encode(clip)).clamp(0, 1)
+        return decoded
 
 
 def as_text(document: dict[str, Any]) -> str:

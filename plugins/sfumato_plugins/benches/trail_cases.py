@@ -59,21 +59,14 @@ def shots(kind: str, count: int, frames: int, seed: int) -> list[Shot]:
 def truth(shot: Shot, size: int) -> Tensor:
     """What the shot is to look like, rendered: (F, 3, size, size), 0..1; the farthest first, as it has to be."""
     from sfumato.models.training.render import render
-    from sfumato.models.training.scenes import REACHES, Scene, Thing
+    from sfumato.models.training.scenes import Scene
+    from sfumato.place.detect_shapes import within
 
     scenes = []
     for row in shot.boxes:
-        drawn = []
-        for phrases, box in reversed(list(zip(shot.phrases, row))):
-            if box is None:
-                continue
-            colour, shape = phrases[0].split()
-            left, up, right, down = REACHES[shape]
-            wide, high = box.width / (left + right), box.height / (up + down)  # half of the space it is drawn in
-            x, y = box.left + left * wide, box.top + up * high
-            side = 2 * (wide * high) ** 0.5
-            drawn.append(Thing(shape, colour, x, y, side, aspect=wide / high))
-        scenes.append(Scene(tuple(drawn), shot.ground, seed=shot.seed))
+        pairs = [(phrases[0].split(), box) for phrases, box in zip(shot.phrases, row) if box]
+        drawn = tuple(within(shape, box, colour) for (colour, shape), box in reversed(pairs))
+        scenes.append(Scene(drawn, shot.ground, seed=shot.seed))
     pictures, _ = render(scenes, size)
     return pictures
 
@@ -84,8 +77,11 @@ def _shot(kind: str, frames: int, rng: random.Random) -> Shot:
     phrases: tuple[tuple[str, ...], ...] = tuple((phrase,) for phrase in named)
     prompts: tuple[tuple[int, str], ...] = ((0, said(named, ground)),)
     if kind == "turning":
-        other = next(c for c in iter(lambda: things(1, rng)[0][0].split()[0], "") if c != named[0].split()[0])
-        phrases = ((named[0], f"{other} {named[0].split()[1]}"),)
+        colour, shape = named[0].split()
+        other = colour
+        while other == colour:
+            other = things(1, rng)[0][0].split()[0]
+        phrases = ((named[0], f"{other} {shape}"),)
         prompts = ((0, prompts[0][1]), (frames - 1, said((phrases[0][1],), ground)))
     paths = _crossing(frames, rng) if kind == "crossing" else [_path(kind, frames, rng)]
     return Shot(kind, ground, prompts, phrases, tuple(zip(*paths)), rng.getrandbits(31))
