@@ -209,6 +209,11 @@ def test_a_recipe_of_several_subjects_reads_those_beside_it(tmp_path):
     assert [s.name for s in found.staging.subjects] == ["dog", "cat"]
     assert (found.composed, found.seed) == (20, 7)
     assert any("with the width alone" in warning for warning in found.warnings)
+    (tmp_path / "Both.yaml").write_text(text)
+    (tmp_path / "Words.yaml").write_text("prompt: a dog\ntoken_inds: [2]\n")
+    for other in ("Both", "Words"):
+        with pytest.raises(InputError, match=f"{other}.yaml has no boxes of its own to compose"):
+            recipe(tmp_path, text.replace("Cat.pt", f"{other}.pt"))
     with pytest.raises(InputError, match=r"needs Bird.yaml beside it"):
         recipe(tmp_path, text.replace("Cat.pt", "Bird.0001.pt"))
 

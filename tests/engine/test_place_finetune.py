@@ -8,8 +8,10 @@ from sfumato.models.load import load_model
 from sfumato.place.box import Box
 from sfumato.place.detect import measure
 from sfumato.place.finetune import moved, shifted
-from sfumato.place.render import Request, place
-from sfumato.place.staging import one_still
+from sfumato.place.render import place
+from sfumato.place.request import Request
+from sfumato.place.staging import Staging, Subject, one_still
+from sfumato.place.track import BoxTrack, Key
 
 HERE, THERE = Box(0.05, 0.1, 0.55, 0.6), Box(0.45, 0.4, 0.95, 0.9)
 
@@ -58,3 +60,12 @@ def test_what_cannot_be_moved_is_named(model):
         moved(model, still(), "cube", THERE)
     with pytest.raises(RequestError, match="is there already"):
         moved(model, still(), "red ball", HERE)
+
+
+def test_an_object_that_goes_somewhere_in_a_clip_is_not_moved():
+    clip = load_model("embedded_trail")
+    going = BoxTrack((Key(1, HERE), Key(clip.frames, THERE)))
+    subject = Subject("ball", ("red ball",), going)
+    staging = Staging(((1, "a red ball on grass"),), (subject,), count=clip.frames)
+    with pytest.raises(RequestError, match="“ball” goes somewhere in the clip"):
+        moved(clip, Request(staging), "ball", THERE)

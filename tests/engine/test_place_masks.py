@@ -9,7 +9,7 @@ from sfumato.errors import RequestError
 from sfumato.models.training.captions import make_tokenizer
 from sfumato.place.box import Box
 from sfumato.place.masks import bump, check_size, coverage, latent_boxes, over_time
-from sfumato.place.phrases import read_slowly, slots_of, trailing_slots, words_slots
+from sfumato.place.phrases import slots_of, trailing_slots, words_slots
 
 parts = st.floats(0, 1)
 sizes = st.integers(1, 72)
@@ -121,11 +121,3 @@ def test_trailing_slots_begin_after_the_last_word_and_end_with_the_context():
     assert words_slots(tokens) == (1, 2, 3)
     assert trailing_slots(tokens, 2) == (4, 5)
     assert trailing_slots(tokens, 99) == (4, 5, 6, 7)
-
-
-def test_a_tokenizer_without_offsets_gives_the_same_slots():
-    tokenizer = make_tokenizer()
-    for prompt in ("a red ball on sand", "two striped cones, large", "a  red\tball"):
-        slow = read_slowly(tokenizer, prompt, 24)
-        fast = tokens_of(prompt)
-        assert [(a, b) for _, a, b in slow] == [(a, b) for _, a, b in fast]

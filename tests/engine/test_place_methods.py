@@ -9,11 +9,13 @@ from sfumato.place.box import Box
 from sfumato.place.calibration import Calibration
 from sfumato.place.cast import Actor, Cast, make_cast
 from sfumato.place.directed_diffusion_online import target
+from sfumato.place.director import Scene
 from sfumato.place.methods import METHODS
 from sfumato.place.noise import flowing
 from sfumato.place.peers_gradient import spread
-from sfumato.place.precise import apart
-from sfumato.place.render import Request, place
+from sfumato.place.precise import Fast, apart
+from sfumato.place.render import place
+from sfumato.place.request import Request
 from sfumato.place.sites import Site
 from sfumato.place.staging import Staging, Subject, one_still
 from sfumato.place.track import BoxTrack, Curve
@@ -131,6 +133,20 @@ def test_a_fast_bias_lifts_an_object_s_words_in_its_box_and_nowhere_else():
     assert Biased(two(), 0.0).bias(Site("x", "cross", 1, 4, 4, 5)) is None
 
 
+def test_words_are_lifted_only_while_there_is_much_noise_and_kept_out_for_longer(model):
+    site, grid = Site("x", "cross", 1, 4, 4, 5), model.grid(24)
+    settings = Calibration(up=4, down=8, window=0.0, lifts=-2.5)
+    fast = Fast(Scene(two(), grid, 1.0, settings, (), (1, 4, 4), 0, None))
+    seen = set()
+    for node in grid.nodes[1:]:
+        steer = fast.steer(node)
+        highest = None if steer is None else float(steer.bias(site).max())
+        assert highest == (4 if log_snr(node) <= -2.5 else 0 if log_snr(node) <= 0 else None)
+        assert steer is None or float(steer.bias(site).min()) == -8
+        seen.add(highest)
+    assert seen == {4, 0, None}
+
+
 def test_spread_is_nothing_when_all_attention_is_in_the_boxes_and_one_when_none_is():
     cast, site = two(), Site("x", "cross", 1, 4, 4, 5)
     shown = cast.regions(4, 4).shown.flatten(2)
@@ -141,14 +157,18 @@ def test_spread_is_nothing_when_all_attention_is_in_the_boxes_and_one_when_none_
     assert float(spread(cast, site, maps[..., [0, 2, 1, 3, 4]])) == pytest.approx(1)
 
 
-def test_what_is_apart_from_a_box_is_nothing_where_rows_and_columns_fit_it_even_with_empty_corners():
+def test_what_is_apart_from_a_box_is_nothing_where_rows_and_columns_hold_enough_even_with_empty_corners():
     cast, site = two(boxes=(Box(0, 0, 0.75, 0.75), Box(0.75, 0, 1, 1))), Site("x", "cross", 1, 4, 4, 5)
     maps = torch.zeros(1, 1, 2, 4, 4, 5)
     maps[..., 0, 1, 1] = maps[..., 1, :3, 1] = maps[..., 2, 1, 1] = 0.2  # a cross: no corners
     maps[..., :, 3, 2] = 0.1
     assert float(apart(cast, site, maps.flatten(3, 4))) == pytest.approx(0)
-    maps[..., 3, 3, 1] = 0.2  # some of it is elsewhere: a row and a column too many
-    assert float(apart(cast, site, maps.flatten(3, 4))) == pytest.approx((1 / 4 + 1 / 4) / 2)
+    maps[..., 0, 1, 1] = 0.13  # it ends in a tip
+    assert float(apart(cast, site, maps.flatten(3, 4))) == pytest.approx(0)
+    maps[..., 0, 1, 1] = 0.065  # too thin: half of what is enough in one row
+    assert float(apart(cast, site, maps.flatten(3, 4))) == pytest.approx((0.5**2 / 4) / 2)
+    maps[..., 0, 1, 1], maps[..., 3, 3, 1] = 0.2, 0.2  # some of it is elsewhere: a row and a column too many
+    assert float(apart(cast, site, maps.flatten(3, 4))) == pytest.approx((0.9**2 / 4 + 0.9**2 / 4) / 2)
 
 
 def test_only_attentions_that_show_things_are_looked_at_and_the_rest_of_the_network_is_not_run(model):

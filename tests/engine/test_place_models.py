@@ -14,7 +14,8 @@ from sfumato.models.training.scenes import COLOURS, GROUNDS
 from sfumato.place.box import Box
 from sfumato.place.calibration import DEFAULT, read_calibration
 from sfumato.place.detect import measure
-from sfumato.place.render import Request, place, place_many
+from sfumato.place.render import place, place_many
+from sfumato.place.request import Request
 from sfumato.place.staging import Staging, Subject, one_still
 from sfumato.place.track import BoxTrack
 

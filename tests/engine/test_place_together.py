@@ -8,7 +8,8 @@ from sfumato.models.load import load_model
 from sfumato.place.box import Box
 from sfumato.place.composed import COMPOSED, stagings_alone
 from sfumato.place.methods import METHODS
-from sfumato.place.render import Request, place, place_many
+from sfumato.place.render import place, place_many
+from sfumato.place.request import Request
 from sfumato.place.staging import Staging, Subject, one_still
 from sfumato.place.track import BoxTrack
 

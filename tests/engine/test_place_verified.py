@@ -5,7 +5,8 @@ import torch
 
 from sfumato.models.load import load_model
 from sfumato.place.box import Box
-from sfumato.place.render import Rendered, Request
+from sfumato.place.render import Rendered
+from sfumato.place.request import Request
 from sfumato.place.staging import Staging, Subject, one_still
 from sfumato.place.track import BoxTrack
 from sfumato.place.verified import STRIDE, again, kept_boxes, verified, worst_iou
@@ -27,7 +28,7 @@ def test_the_second_try_asks_for_what_was_missed_with_more_strength_and_the_same
     assert now.strength == pytest.approx(0.8)
     assert now.seed == 4
     box = now.staging.subjects[0].track.at(1)
-    assert [round(e, 3) for e in (box.left, box.top, box.right, box.bottom)] == [0.1, 0.15, 0.6, 0.5]
+    assert [round(e, 3) for e in box.edges] == [0.1, 0.15, 0.6, 0.5]
 
 
 def test_the_third_try_has_other_noise_and_the_boxes_as_asked():

@@ -121,6 +121,18 @@ def test_a_track_shorter_than_the_range_is_2(said, tmp_path):
     assert "the track of “ball” ends: it has frames 1001 to 1004, and 1001-1008 are to be rendered" in text
 
 
+def test_everything_wrong_with_a_track_is_said_at_once(said, tmp_path):
+    keys = [{"frame": 1, "box": [1.1, 0, 1.5, 1]}]
+    away = {"name": "cube", "phrases": ["blue box"], "keys": keys}
+    short = {"name": "ball", "phrases": ["red ball"], "start": 1001, "boxes": [[0.1, 0.4, 0.5, 0.8]] * 4}
+    words = [[1001, "a red ball and a blue box"]]
+    path = track(tmp_path, objects=[short, away], prompts=words)
+    code, text = said("--track", path, "--frames", "1001-1008", tool="trail")
+    assert code == 2
+    assert text.count("the track of “ball” ends") == 1
+    assert "the box of “cube” (1.1,0,1.5,1) is outside the frame in every frame" in text
+
+
 def test_a_track_that_never_enters_the_frame_is_2(said, tmp_path):
     away = {"name": "ball", "phrases": ["red ball"], "keys": [{"frame": 1, "box": [1.1, 0, 1.5, 1]}]}
     code, text = said("--track", track(tmp_path, objects=[away]), tool="trail")

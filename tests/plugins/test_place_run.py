@@ -1,16 +1,22 @@
 """Placed pictures as files: the layers, the measured boxes, a story's panels, retries, and what makes a frame stale."""
 
 import json
+import re
 import socket
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
+from sfumato.errors import RequestError
 from sfumato.io import read_image
 from sfumato.place.box import Box
 from sfumato_plugins.cli import main
+from sfumato_plugins.job import Job
 from sfumato_plugins.ledger import read_journal
-from sfumato_plugins.placing.outputs import trimap
+from sfumato_plugins.placing.detecting import measure_of
+from sfumato_plugins.placing.outputs import layer_names, trimap
 
 BALL = Box(0.125, 0.375, 0.625, 0.875)
 WORDS = ["--prompt", "a red ball on grass", "--box", f"red ball:{BALL}", "--model", "embedded_micro", "--device", "cpu"]
@@ -153,6 +159,30 @@ def test_a_sites_own_detector_measures_what_ours_cannot_know(tmp_path, editing, 
     rows = json.loads((tmp_path / "O.json").read_text())["stats"]["objects"]
     assert rows["red ball"]["iou"] == 1.0
     assert (rows["blue box"]["iou"], rows["blue box"]["present"]) == (0.0, False)
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["/no/such/detector", "'unbalanced", " ", "echo [] [", "echo [[0,0,1,1],null]", "echo [[0.5,0,0.2,1]]", "false"],
+)
+def test_a_detector_that_gives_no_boxes_is_named(tmp_path, monkeypatch, command):
+    (tmp_path / "site.toml").write_text(f'detector = "{command}"\n')
+    monkeypatch.setenv("SFUMATO_SITE", str(tmp_path / "site.toml"))
+    measure = measure_of(Job("place", (1,), {}, {}, params={"model": "/studio/model"}))
+    with pytest.raises(RequestError, match=f"the site's detector gave no boxes: {re.escape(command)}: "):
+        measure(torch.zeros(3, 8, 8), ["red ball"])
+
+
+@given(st.lists(st.text("ab 2_-é", max_size=4), max_size=6, unique=True))
+def test_every_object_has_layers_of_its_own(names):
+    layers = layer_names(names)
+    assert list(layers) == names
+    assert len(set(layers.values())) == len(names)
+    assert all(re.fullmatch(r"\w+", layer, re.ASCII) for layer in layers.values())
+
+
+def test_layers_are_called_after_objects_even_where_one_is_called_as_another_s_layer():
+    assert layer_names(["ball", "ball-", "ball_2"]) == {"ball": "ball", "ball-": "ball_2", "ball_2": "ball_2_2"}
 
 
 def test_a_trimap_is_unsure_where_a_thing_ends():

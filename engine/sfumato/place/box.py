@@ -23,8 +23,7 @@ class Box:
     bottom: float
 
     def __post_init__(self) -> None:
-        edges = (self.left, self.top, self.right, self.bottom)
-        if not all(math.isfinite(edge) for edge in edges):
+        if not all(map(math.isfinite, self.edges)):
             raise RequestError(f"the box {self} has an edge that is no number", "give left, top, right, bottom")
         if not (self.left < self.right and self.top < self.bottom):
             raise RequestError(
@@ -32,7 +31,12 @@ class Box:
             )
 
     def __str__(self) -> str:
-        return ",".join(f"{edge:g}" for edge in (self.left, self.top, self.right, self.bottom))
+        return ",".join(f"{edge:g}" for edge in self.edges)
+
+    @property
+    def edges(self) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom."""
+        return self.left, self.top, self.right, self.bottom
 
     @property
     def width(self) -> float:
@@ -70,8 +74,7 @@ class Box:
         """The box `part` of the way to another, edge by edge: 0 is this one, 1 the other, to the bit."""
         if part in (0, 1):
             return other if part else self
-        here, there = ((b.left, b.top, b.right, b.bottom) for b in (self, other))
-        return Box(*(a + part * (b - a) for a, b in zip(here, there, strict=True)))
+        return Box(*(a + part * (b - a) for a, b in zip(self.edges, other.edges, strict=True)))
 
     def iou(self, other: "Box") -> float:
         """Shared area over joint area, 0..1."""

@@ -17,6 +17,7 @@ class Calibration:
 
     window: Log-SNR at which the edit ends; see `sfumato.place.window`.
     up, down: Added to the scores of an object's words inside its box, taken off outside, at knob 1.
+    lifts: Log-SNR until which `up` is added: longer, and things fill their boxes' corners and holes.
     clear: Taken off those of words that no object is called by, inside boxes, at knob 1.
     knots: (knob, part of up and down), from 0 to 1: what makes half a knob half the effect.
     precise: Knots for `precise`, if not the same: beside a gradient less is needed.
@@ -31,6 +32,7 @@ class Calibration:
     window: float = 1.0
     up: float = 4.0
     down: float = 8.0
+    lifts: float = 99.0
     clear: float = 0.0
     knots: tuple[tuple[float, float], ...] = ((0.0, 0.0), (1.0, 1.0))
     precise: tuple[tuple[float, float], ...] = ()

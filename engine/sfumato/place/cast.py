@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sfumato.place.box import Box
 from sfumato.place.masks import check_size, latent_boxes, over_time
-from sfumato.place.phrases import Tokens, slots_of
+from sfumato.place.phrases import Tokens, slots_of, words_slots
 from sfumato.place.staging import Staging
 
 Read = Callable[[str], Tokens]
@@ -122,7 +122,7 @@ def make_cast(
                 tuple(subject.strength.at(time) for time in times),
             )
         )
-    words = [sorted({s for p in pair for s, (_, a, b) in enumerate(read(p)) if b > a}) for pair in prompts]
+    words = [sorted({slot for p in pair for slot in words_slots(read(p))}) for pair in prompts]
     return Cast(tuple(actors), frames, tuple(map(tuple, words)))
 
 

@@ -53,7 +53,7 @@ def _moved(cover: Tensor, shape: str, box: Box) -> Box:
     for _ in range(ROUNDS):
         if min(box.width / steps[0], box.height / steps[1]) < 2:  # thinner than what a slope is measured over
             return box
-        edges = torch.tensor([box.left, box.top, box.right, box.bottom], dtype=torch.float64)
+        edges = torch.tensor(box.edges, dtype=torch.float64)
         tried = [Box(*edges.tolist()), *(Box(*(edges + step).tolist()) for step in torch.diag(steps))]
         covers = covers_of([within(shape, one) for one in tried], cover.shape).flatten(1).double()
         slopes = (covers[1:] - covers[:1]) / steps[:, None]

@@ -15,7 +15,8 @@ from sfumato.place.box import Box
 from sfumato.place.calibration import DEFAULT, Calibration
 from sfumato.place.director import Nudging, Plain
 from sfumato.place.masks import coverage
-from sfumato.place.render import Measure, Rendered, Request, finished, spans
+from sfumato.place.render import Measure, Rendered, finished, spans
+from sfumato.place.request import Request
 from sfumato.place.track import BoxTrack
 from sfumato.place.walks import Walks
 from sfumato.report import Report, silent
@@ -71,7 +72,7 @@ def moved(
 
     Args:
         model, report, calibration, measure: As in `sfumato.place.render.place`.
-        request: What was rendered; a still or a clip.
+        request: What was rendered; a still, or a clip in which the object stays where it is.
         name: The object's.
         box: Where it is to be now. It keeps its size, so only the box's centre counts.
         where: Where it was found, better than the box that was asked for it; the mask M.
@@ -80,7 +81,7 @@ def moved(
         `asked` has the object's new box; `calls` counts both walks.
 
     Raises:
-        RequestError: as `place`; no such object, several stills at once, or no way to go.
+        RequestError: as `place`; no such object, several stills at once, a box that moves, or no way to go.
     """
     staging, frames = request.staging, spans(model, request)
     subject = next((subject for subject in staging.subjects if subject.name == name), None)
@@ -89,6 +90,8 @@ def moved(
         raise RequestError(
             f"no object “{name}” in one still or clip can be moved", f"objects: {names}; give one frame, or one clip"
         )
+    if len({staging.seen(subject, frame) for frame in range(frames[0][0], frames[0][1] + 1)}) > 1:
+        raise RequestError(f"“{name}” goes somewhere in the clip", "change its track instead, and render again")
     before = where or staging.seen(subject, frames[0][0])
     if before is None:
         raise RequestError(f"“{name}” is not to be seen in frame {frames[0][0]}", "move what is in the picture")

@@ -67,7 +67,7 @@ def read_recipe(path: str | Path) -> Recipe:
     path = Path(path)
     data = _load(path)
     try:
-        if "multisubs" in data:
+        if "multisubs" in data and not data.get("keyframe"):
             return _several(path, data["multisubs"])
         return _single(data)
     except (KeyError, TypeError, ValueError, IndexError) as error:
@@ -115,7 +115,7 @@ def _single(data: Mapping[str, Any]) -> Recipe:
 
 def _several(path: Path, data: Mapping[str, Any]) -> Recipe:
     prompt = str(data["prompt"]).strip()
-    singles = [read_recipe(_beside(path, str(made))) for made in data["subjects"]]
+    singles = [_part(_beside(path, str(made))) for made in data["subjects"]]
     subjects = [single.staging.subjects[0] for single in singles]
     placed = tuple(
         Subject(s.name, s.phrases, s.track, Curve.level(float(-i)))
@@ -130,6 +130,15 @@ def _several(path: Path, data: Mapping[str, Any]) -> Recipe:
     return Recipe(
         staging, int(data.get("seed") or 0), singles[0].steps, settings, int(data["num_integration_steps"]), warnings
     )
+
+
+def _part(path: Path) -> Recipe:
+    """A recipe that another composes: of a single subject, with boxes."""
+    if not _load(path).get("keyframe"):
+        raise InputError(
+            f"the recipe {path} has no boxes of its own to compose", "compose recipes with a keyframe each"
+        )
+    return read_recipe(path)
 
 
 def _beside(path: Path, made: str) -> Path:

@@ -13,7 +13,8 @@ from sfumato.place.box import WINDOW
 from sfumato.place.cast import make_cast
 from sfumato.place.hooks import Steer, directed
 from sfumato.place.masks import coverage
-from sfumato.place.render import Measure, Request, place
+from sfumato.place.render import Measure, place
+from sfumato.place.request import Request
 from sfumato.place.sites import Site, Space
 from sfumato.place.staging import one_still
 from sfumato.place.window import log_snr

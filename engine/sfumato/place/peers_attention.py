@@ -97,17 +97,15 @@ class _Trajectory(Steer):
             rows = inside.T if site.kind == "temporal" else inside
             apart = (rows[:, :, None] - rows[:, None]).abs()[:, None]
             return shown * torch.where(apart > 0, 0.01, 1.0)
-        out = shown * (1 - torch.einsum("fp,fk->fpk", inside, self._others(site, shown)))[:, None]
+        others = self.scene.cast.others(site.slots).to(shown.device)
+        out = shown * (1 - torch.einsum("fp,fk->fpk", inside, others))[:, None]
         for number, actor in enumerate(self.scene.cast.actors):
             mask, bump = (x[number].flatten(1).to(shown.device) for x in (regions.masks.round(), regions.bumps))
-            size = mask.sum(-1).clamp(min=1)[:, None] / mask.shape[1]
             span = self.scene.cast.spans(site.slots)[number].to(shown.device)
-            each = 0.25 * self.scene.knob / size / max(1, len(actor.slots[0])) / mask.shape[1]
-            out = out + torch.einsum("fp,fk->fpk", each * bump * mask * mask.shape[1], span)[:, None]
+            part = mask.mean(-1, keepdim=True).clamp(min=1 / mask.shape[1])
+            each = 0.25 * self.scene.knob / part / max(1, len(actor.slots[0]))
+            out = out + torch.einsum("fp,fk->fpk", each * bump * mask, span)[:, None]
         return out
-
-    def _others(self, site: Site, shown: Tensor) -> Tensor:
-        return self.scene.cast.others(site.slots).to(shown.device)
 
 
 class FreeTraj(Plain):

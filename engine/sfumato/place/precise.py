@@ -13,16 +13,23 @@ from sfumato.place.hooks import Steer
 from sfumato.place.sites import Site
 from sfumato.place.window import active, log_snr
 
+HELD = 0.65  # of its highest attention: enough for an object to be seen in a row
+SPILT = 0.1  # so little that it is not
+
 
 class Fast(Plain):
     """`Biased` attention while there is more noise than the calibration's window."""
 
     def __init__(self, scene: Scene) -> None:
-        self.scene, self.biased = scene, Biased(scene.cast, scene.knob, scene.calibration)
+        self.scene, held = scene, replace(scene.calibration, up=0.0)
+        self.lifted, self.held = (Biased(scene.cast, scene.knob, c) for c in (scene.calibration, held))
 
     def steer(self, node: Node) -> Steer | None:
         """See `Director`."""
-        return self.biased if self.scene.knob and active(node, self.scene.calibration.window) else None
+        settings = self.scene.calibration
+        if not self.scene.knob or not active(node, settings.window):
+            return None
+        return self.lifted if active(node, settings.lifts) else self.held
 
 
 class Precise(Fast):
@@ -56,18 +63,27 @@ class Precise(Fast):
 def apart(cast: Cast, site: Site, maps: Tensor) -> Tensor:
     """How far each object's box in its attention is from its box: the mean over objects and frames of
 
-        E = mean_y (max_x m(y, x) - max_x v(y, x))^2 + mean_x (max_y m(y, x) - max_y v(y, x))^2,
+        E = mean_y e(max_x m(y, x), max_x v(y, x)) + mean_x e(max_y m(y, x), max_y v(y, x)),
+        e(m, v) = relu(v - m / HELD)^2 + relu(m - v - (1 - v) SPILT)^2,
 
     m the attention to the object's words over its own highest, v the part of each place that is to show the object. So
-    rows and columns where it should be seen are to hold it somewhere, and others nowhere: a ball need not fill corners.
+    rows and columns where it should be seen are to hold two thirds of its highest somewhere, and others next to
+    nothing: a ball need not fill corners, and a cone may end in a tip.
 
     # Differs from BoxDiff's corner constraint, on the same projections: all of them count, and in parts of places, so
-    # that an edge may lie within one. An object that is not to be seen counts with all of its attention.
+    # that an edge may lie within one; and enough is enough. To ask for the highest in every row gave cones two horns
+    # and crosses none. An object that is not to be seen counts with all of its attention.
     """
     words, shown, strengths = of_objects(cast, site, maps)
     grid = site.height, site.width
     shares = (words / words.amax(-1, keepdim=True).clamp(min=1e-12)).reshape(*words.shape[:-1], *grid)
     wanted = shown.reshape(*shown.shape[:-1], *grid)
-    off = sum((shares.amax(axis) - wanted.amax(axis)).square().mean(-1) for axis in (-1, -2))
+    off = sum(_off(shares.amax(axis), wanted.amax(axis)).mean(-1) for axis in (-1, -2))
     found: Tensor = (off * strengths).mean()
     return found
+
+
+def _off(held: Tensor, wanted: Tensor) -> Tensor:
+    missing = (wanted - held / HELD).clamp(min=0)
+    spilt = (held - wanted - (1 - wanted) * SPILT).clamp(min=0)
+    return missing.square() + spilt.square()

@@ -13,7 +13,7 @@ from sfumato.errors import RequestError
 from sfumato.place.box import Box
 from sfumato.place.calibration import DEFAULT, Calibration
 from sfumato.place.composed import COMPOSED
-from sfumato.place.request import Request as Request
+from sfumato.place.request import Request
 from sfumato.place.walks import Walks
 from sfumato.report import Report, silent
 
@@ -119,9 +119,7 @@ def spans(model: Model, request: Request) -> list[tuple[int, int]]:
     Raises:
         RequestError: a number of frames that the model cannot make.
     """
-    staging = request.staging
-    first = staging.start if request.first is None else request.first
-    last = staging.last if request.last is None else request.last
+    first, last = request.span
     if model.frames > 1 and last - first + 1 != model.frames:
         raise RequestError(
             f"{last - first + 1} frames for {model.name}, which makes clips of {model.frames}",
@@ -133,11 +131,11 @@ def spans(model: Model, request: Request) -> list[tuple[int, int]]:
 def finished(model: Model, request: Request, latent: Tensor, calls: int, measure: Measure | None) -> Rendered:
     """What a walk's end, (F, C, h, w) or (1, C, F, h, w), is to those who asked for it."""
     staging = request.staging
-    first = staging.start if request.first is None else request.first
+    first, _ = request.span
     with torch.no_grad():
         pictures = _decoded(model, latent).clamp(0, 1)
     frames = range(first, first + len(pictures))
-    asked = tuple(tuple(_seen(staging.seen(s, frame)) for s in staging.subjects) for frame in frames)
+    asked = tuple(tuple(staging.cut(s, frame) for s in staging.subjects) for frame in frames)
     found: list[tuple[Box | None, ...]] = []
     if measure is not None:
         for frame, picture in zip(frames, pictures, strict=True):
@@ -148,10 +146,6 @@ def finished(model: Model, request: Request, latent: Tensor, calls: int, measure
 
 def _decoded(model: Model, latent: Tensor) -> Tensor:
     return model.codec.decode(latent[0].transpose(0, 1) if latent.dim() == 5 else latent).float().cpu()
-
-
-def _seen(box: Box | None) -> Box | None:
-    return box.inside() if box else None
 
 
 def _iou(asked: Box | None, found: Box | None) -> float | None:

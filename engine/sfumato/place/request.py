@@ -33,6 +33,12 @@ class Request:
     guidance: float = 3.0
     size: tuple[int, int] | None = None
 
+    @property
+    def span(self) -> tuple[int, int]:
+        """First and last frame."""
+        staging = self.staging
+        return (staging.start if self.first is None else self.first, staging.last if self.last is None else self.last)
+
     def __post_init__(self) -> None:
         if not 0 <= self.strength <= 1:
             raise RequestError(f"strength is {self.strength:g}", "give a number from 0 to 1")

@@ -118,6 +118,11 @@ class Staging:
         box = subject.track.at(frame)
         return box if box and box.inside() else None
 
+    def cut(self, subject: Subject, frame: float) -> Box | None:
+        """What of a subject's box is in the picture at a frame."""
+        box = subject.track.at(frame)
+        return box.inside() if box else None
+
     def worded(self, frame: float) -> tuple[str, str, float]:
         """The prompts around a frame and how far it is from the first to the second, 0..1."""
         if frame <= self.prompts[0][0] or len(self.prompts) == 1:

@@ -90,8 +90,8 @@ def _object(subject: Subject) -> dict[str, Any]:
     keys = subject.track.keys
     plain = all(key.way == "linear" and key.visible for key in keys)
     if len(keys) > 1 and plain and keys[-1].frame - keys[0].frame == len(keys) - 1:
-        return found | {"start": keys[0].frame, "boxes": [_edges(key.box) for key in keys]}
-    rows = [{"frame": k.frame, "box": _edges(k.box), "way": k.way, "visible": k.visible} for k in keys]
+        return found | {"start": keys[0].frame, "boxes": [key.box and list(key.box.edges) for key in keys]}
+    rows = [{"frame": k.frame, "box": k.box and list(k.box.edges), "way": k.way, "visible": k.visible} for k in keys]
     return found | {"keys": rows}
 
 
@@ -106,10 +106,6 @@ def _subject(entry: Mapping[str, Any]) -> Subject:
         track = BoxTrack.baked(int(entry["start"]), [_box(edges) for edges in entry["boxes"]])
     depth, strength = _curve(entry.get("depth", 0.0)), _curve(entry.get("strength", 1.0))
     return Subject(str(entry["name"]), tuple(str(p) for p in entry["phrases"]), track, depth, strength)
-
-
-def _edges(box: Box | None) -> list[float] | None:
-    return [box.left, box.top, box.right, box.bottom] if box else None
 
 
 def _box(edges: Sequence[float] | None) -> Box | None:

@@ -161,6 +161,8 @@ def temporal_coded(maps: Tensor, boxes: Sequence[Box], strong: float = STRONG, w
 def keyframes_coded(keys: Sequence[tuple[int, Box]]) -> list[Box]:
     """Boxes of frames 0 to the last key's, as coded: after a key in between, its box is repeated for a frame.
 
+    What old runs did, for whoever has to match one: no method here renders so.
+
     Raises:
         RequestError: two keys one frame apart, where the released program divides by zero.
     """
@@ -197,7 +199,7 @@ def composed_published(
 
 def composed_coded(latent: Tensor, subjects: Sequence[tuple[Tensor, Sequence[Box]]], step: int, steps: int) -> Tensor:
     """The same as coded: later subjects lie over earlier ones where boxes meet; boxes are measured with the width for
-    both axes, and a place larger at left and top."""
+    both axes, and a place larger at left and top. For whoever has to match an old run: no method here renders so."""
     weight, out = step / steps, latent.clone()
     width = latent.shape[-1]
     for alone, boxes in subjects:

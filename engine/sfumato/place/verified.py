@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from sfumato.errors import RequestError
 from sfumato.place.box import Box
 from sfumato.place.calibration import DEFAULT, Calibration
-from sfumato.place.render import Measure, Rendered, Request, place
+from sfumato.place.render import Measure, Rendered, place
+from sfumato.place.request import Request
 from sfumato.place.staging import Staging, Subject
 from sfumato.place.track import BoxTrack
 from sfumato.report import Report, silent
@@ -103,11 +104,10 @@ def again(request: Request, now: Request, rendered: Rendered, number: int) -> Re
 
 def kept_boxes(rendered: Rendered, request: Request) -> Rendered:
     """A rendering whose boxes were corrected, held against the boxes that are wanted."""
-    staging = request.staging
-    first = staging.start if request.first is None else request.first
+    staging, (first, _) = request.staging, request.span
     frames = range(first, first + len(rendered.asked))
-    seen = [[staging.seen(subject, frame) for subject in staging.subjects] for frame in frames]
-    return replace(rendered, asked=tuple(tuple(box.inside() if box else None for box in row) for row in seen))
+    asked = tuple(tuple(staging.cut(subject, frame) for subject in staging.subjects) for frame in frames)
+    return replace(rendered, asked=asked)
 
 
 def worst_iou(rendered: Rendered) -> float:
@@ -121,13 +121,12 @@ def worst_iou(rendered: Rendered) -> float:
 
 
 def _corrected(request: Request, rendered: Rendered) -> Staging:
-    staging = request.staging
-    first = staging.start if request.first is None else request.first
-    subjects = tuple(_tracked(staging, subject, n, first, rendered) for n, subject in enumerate(staging.subjects))
+    staging, (first, _) = request.staging, request.span
+    subjects = tuple(_tracked(subject, n, first, rendered) for n, subject in enumerate(staging.subjects))
     return replace(staging, subjects=subjects)
 
 
-def _tracked(staging: Staging, subject: Subject, number: int, first: int, rendered: Rendered) -> Subject:
+def _tracked(subject: Subject, number: int, first: int, rendered: Rendered) -> Subject:
     """A subject whose box is off, in every frame in which it was found, by what it missed."""
     boxes: list[Box | None] = []
     for frame, (asked, found) in enumerate(zip(rendered.asked, rendered.found, strict=True), first):

@@ -6,12 +6,12 @@ What a host has animated is never interpolated again: there is a box for every f
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
 from sfumato_plugins.errors import wrong
+from sfumato_plugins.text_file import write_text
 
 SCHEMA = "sfumato.track/1"
 Edges = tuple[float, float, float, float]
@@ -54,7 +54,7 @@ def document(
 
     Raises:
         JobError: no object is ever in the picture, or two have one name (exit 2).
-    """  # fmt: skip
+    """
     there = [one for one in objects if one.seen]
     if not there:
         what = f"nothing of {', '.join(one.name for one in objects) or 'it'} is in the picture in frames "
@@ -95,12 +95,8 @@ def save(path: str, track: dict[str, Any]) -> None:
     Raises:
         JobError: it cannot be written (exit 2).
     """
-    part = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{os.getpid()}.part")
     try:
-        with open(part, "w", encoding="utf-8") as file:
-            json.dump(track, file)
-            file.write("\n")
-        os.replace(part, path)
+        write_text(path, json.dumps(track) + "\n")
     except OSError as error:
         raise wrong("", f"{path or 'no file'} cannot be written: {error.strerror}", "name another folder") from None
 

@@ -43,11 +43,11 @@ def measure_of(job: Job) -> Callable[[Any, Sequence[str]], list[Any]] | None:
         from sfumato.place.detect import measure
 
         return measure
-    return lambda picture, phrases: _asked(shlex.split(command), picture, phrases)
+    return lambda picture, phrases: _asked(command, picture, phrases)
 
 
-def _asked(command: Sequence[str], picture: Any, phrases: Sequence[str]) -> list[Any]:
-    from sfumato.errors import RequestError
+def _asked(command: str, picture: Any, phrases: Sequence[str]) -> list[Any]:
+    from sfumato.errors import RequestError, SfumatoError
     from sfumato.matte.sheet import encoded
     from sfumato.place.box import Box
 
@@ -57,12 +57,13 @@ def _asked(command: Sequence[str], picture: Any, phrases: Sequence[str]) -> list
             file.write(encoded(picture))
         asked = json.dumps({"picture": path, "phrases": list(phrases)})
         try:
-            done = subprocess.run(command, input=asked, capture_output=True, text=True, timeout=LIMIT, check=True)
+            words = command if os.name == "nt" else shlex.split(command)  # Windows splits by its own rules
+            done = subprocess.run(words, input=asked, capture_output=True, text=True, timeout=LIMIT, check=True)
             rows = json.loads(done.stdout)
             boxes = [Box(*map(float, row)) if row is not None else None for row in rows]
             if len(boxes) != len(phrases):
                 raise ValueError(f"{len(boxes)} boxes for {len(phrases)} phrases")
             return boxes
-        except (OSError, subprocess.SubprocessError, ValueError, TypeError) as error:
-            what = f"the site's detector {command[0]} gave no boxes: {error}"
+        except (OSError, IndexError, subprocess.SubprocessError, ValueError, TypeError, SfumatoError) as error:
+            what = f"the site's detector gave no boxes: {command}: {error}"
             raise RequestError(what, "it prints a JSON list of [left, top, right, bottom] or null") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,6 @@ from sfumato_plugins.private import allowed
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from sfumato.place.box import Box
     from sfumato_plugins.placing.rendering import FrameMade
 
 ORIGIN = "display-referred: the model's sRGB 0..1 as linear light; no HDR, native size"
@@ -31,8 +31,6 @@ def write_picture(job: Job, values: Mapping[str, Any], made: FrameMade, place: P
     Returns:
         The files, the main one first.
     """
-    import os
-
     import torch
 
     from sfumato.demo.matte import SPACE
@@ -85,8 +83,11 @@ def layer_names(names: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in names:
         plain = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_") or "object"
-        number = sum(re.sub(r"_\d+$", "", used) == plain for used in found.values())
-        found[name] = f"{plain}_{number + 1}" if number else plain
+        layer, number = plain, 1
+        while layer in found.values():
+            number += 1
+            layer = f"{plain}_{number}"
+        found[name] = layer
     return found
 
 
@@ -127,15 +128,11 @@ def _told(job: Job, made: FrameMade) -> dict[str, Any]:
         told["sfumato:boxes"] = json.dumps(stats["objects"], sort_keys=True)
         told |= {f"sfumato:{key}": float(stats[key]) for key in ("iou", "presence") if stats[key] is not None}
     else:
-        asked = {one.name: _edges(one.asked) for one in made.objects}
-        told["sfumato:boxes"] = json.dumps({name: {"asked": edges} for name, edges in asked.items()})
+        asked = {one.name: {"asked": one.asked and one.asked.edges} for one in made.objects}
+        told["sfumato:boxes"] = json.dumps(asked)
     if allowed(job) and job.params.get("prompt"):
         told["sfumato:prompt"] = job.params["prompt"]
     return told
-
-
-def _edges(box: Box | None) -> list[float] | None:
-    return [box.left, box.top, box.right, box.bottom] if box else None
 
 
 def _rgb(pixels: Tensor) -> dict[str, Tensor]:

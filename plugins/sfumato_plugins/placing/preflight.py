@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sfumato_plugins.editing.model import folder_of
@@ -88,20 +89,21 @@ def _trail_problems(job: Job) -> Iterator[Problem]:
         yield Problem("inputs.track", error.message, error.hint, error.exit_code)
         return
     first, last = min(job.written), max(job.written)
+    whole = replace(staging, subjects=tuple(s for s in staging.subjects if s.track.covers(first, last)))
     for subject in staging.subjects:
         keys = subject.track.keys
-        if not subject.track.covers(first, last):
+        if subject not in whole.subjects:
             what = f"the track of “{subject.name}” ends: it has frames {keys[0].frame} to {keys[-1].frame}"
             hint = "bake or key it over the whole range, or render the frames it has"
             yield Problem("inputs.track", f"{what}, and {format_frames(job.written)} are to be rendered", hint)
         elif told := too_small(job, subject.name, [b for f in job.written if (b := staging.seen(subject, f))]):
             yield told
     try:
-        staging.check(first, last)
-        stagings(job)(first)
+        whole.check(first, last)
+        if whole == staging:
+            stagings(job)(first)
     except SfumatoError as error:
-        if "the track of" not in error.message:
-            yield Problem("inputs.track", error.message, error.hint, error.exit_code)
+        yield Problem("inputs.track", error.message, error.hint, error.exit_code)
 
 
 def too_small(job: Job, name: str, boxes_of: list[Any]) -> Problem | None:

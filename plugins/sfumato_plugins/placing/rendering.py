@@ -58,13 +58,6 @@ class FrameMade:
     stats: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class ShotMade:
-    """What was rendered together."""
-
-    frames: tuple[FrameMade, ...]
-
-
 def rendered(
     job: Job,
     values: Mapping[str, Any],
@@ -72,15 +65,15 @@ def rendered(
     frames: Sequence[int],
     report: Callable[[Any], None],
     place: Place,
-) -> ShotMade:
+) -> tuple[FrameMade, ...]:
     """A staging's pictures, which are these frames of the job.
 
     Raises:
         sfumato.errors.SfumatoError: as `sfumato.place.render.place` says, naming the frame.
-    """  # fmt: skip
+    """
     from sfumato.models.load_files import folder_path
     from sfumato.place.calibration import read_calibration
-    from sfumato.place.render import Request
+    from sfumato.place.request import Request
 
     began = time.perf_counter()
     name = model_of(job.tool, values)
@@ -104,7 +97,7 @@ def rendered(
     made = tuple(_frame(found, values, index, frame, seconds, place) for index, frame in enumerate(frames))
     for one in made:
         one.stats["calls_remembered"] = kept.remembered
-    return ShotMade(made)
+    return made
 
 
 def _verified(
@@ -150,12 +143,11 @@ def numbers(objects: Sequence[Seen], aspect: float) -> dict[str, Any]:
     """
     rows: dict[str, dict[str, Any]] = {}
     for one in objects:
-        both = one.asked is not None and one.found is not None
         rows[one.name] = {
             "asked": _edges(one.asked),
             "found": _edges(one.found),
             "iou": None if one.asked is None else one.asked.iou(one.found) if one.found else 0.0,
-            "centroid_error": one.asked.distance(one.found, aspect) if both and one.asked and one.found else None,
+            "centroid_error": one.asked.distance(one.found, aspect) if one.asked and one.found else None,
             "present": one.found is not None,
         }
     asked = [row for row in rows.values() if row["asked"]]
@@ -169,7 +161,7 @@ def numbers(objects: Sequence[Seen], aspect: float) -> dict[str, Any]:
 
 
 def _edges(box: Box | None) -> list[float] | None:
-    return [round(edge, 6) for edge in (box.left, box.top, box.right, box.bottom)] if box else None
+    return [round(edge, 6) for edge in box.edges] if box else None
 
 
 def _say_unread(job: Job, name: str, staging: Staging, model: Model, place: Place) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable
 from sfumato_plugins.job import Job
 from sfumato_plugins.place import Place
 from sfumato_plugins.placing.drawing import enlarged, over
-from sfumato_plugins.placing.models import model_of
+from sfumato_plugins.placing.models import is_ours, model_of
 from sfumato_plugins.placing.page import write_page
 from sfumato_plugins.placing.preview import write_clips
 from sfumato_plugins.placing.staged import names_of, stagings
@@ -98,14 +98,13 @@ class _Layout:
 
         found = summary_of(self.job, self.tool)
         prompts = [words for frame in self.frames for _, words in self._stage(frame).prompts]
+        centroid = found.get("centroid_error")
         measured = {
             "IoU": f"{found['iou']:.2f}" if found else "not measured: nothing here finds objects of this model",
-            "centroid error": f"{found['centroid_error']:.3f} of the diagonal"
-            if _known(found, "centroid_error")
-            else "",
+            "centroid error": "" if centroid is None else f"{centroid:.3f} of the diagonal",
             "presence": f"{found['presence']:.0%}" if found else "",
         }
-        demo = model_of(self.job.tool, self.values).startswith("embedded")
+        demo = is_ours(model_of(self.job.tool, self.values))
         return {
             "model": self.result["trained_weights"],
             "note": "the embedded model is a demo, not for shots" if demo else "",
@@ -200,10 +199,6 @@ def look_first(rows: list[dict[str, Any]], stats: Mapping[int, Mapping[str, Any]
         found.setdefault(row["frame"], f"IoU {row['iou']:.2f}")
     found.setdefault(rows[0]["frame"], "the first frame")
     return list(found.items())[:MOST_DETAILS]
-
-
-def _known(found: Mapping[str, Any], name: str) -> bool:
-    return found.get(name) is not None
 
 
 def _box(edges: Any) -> Box | None:

@@ -61,8 +61,8 @@ def run(job: Job, frames: Sequence[int], report: Callable[[Any], None], place: P
 
     values, stage = PLACE.values(job), stagings(job)
     for frame in frames:
-        shot = rendered(job, values, stage(frame), (frame,), report, place)
-        yield Made(frame, write_picture(job, values, shot.frames[0], place), shot.frames[0].stats)
+        (made,) = rendered(job, values, stage(frame), (frame,), report, place)
+        yield Made(frame, write_picture(job, values, made, place), made.stats)
 
 
 def sequence(job: Job, place: Place) -> Mapping[str, Any]:

@@ -65,8 +65,7 @@ def run(job: Job, frames: Sequence[int], report: Callable[[Any], None], place: P
     values, stage, together = TRAIL.values(job), stagings(job), clip_frames(job)
     say_once(job, place)
     for group in [together] if together else [(frame,) for frame in frames]:
-        shot = rendered(job, values, stage(group[0]), group, report, place)
-        for made in shot.frames:
+        for made in rendered(job, values, stage(group[0]), group, report, place):
             if made.frame in frames:
                 yield Made(made.frame, write_picture(job, values, made, place), made.stats)
 
