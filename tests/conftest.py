@@ -5,7 +5,12 @@ import os
 import pathlib
 import tempfile
 
-for name, value in {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}.items():
+for name, value in {
+    "OMP_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "GOMP_SPINCOUNT": "0",
+    "NUMBA_NUM_THREADS": "1",  # numba gives its own number to OpenMP, and so to torch: sums change their order
+}.items():
     os.environ.setdefault(name, value)  # before torch: two spinning processes ran 20 times slower
 
 import hypothesis  # noqa: E402

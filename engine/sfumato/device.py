@@ -158,3 +158,14 @@ def _processor() -> str:
         if found:
             return found.group(1).strip()
     return platform.processor() or platform.machine()
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Sums in one order, while inside: bytes on the CPU do not depend on how many cores a machine has."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -48,7 +48,8 @@ def test_a_training_killed_on_the_way_goes_on_to_the_same_bits(pictures, tmp_pat
     told = json.loads(capsys.readouterr().out)
     checkpoint = cut / "training" / "checkpoint.safetensors"
     words = [sys.executable, "-m", "sfumato_plugins.cli", *command(pictures, cut)]
-    with subprocess.Popen(words, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE) as run:
+    there = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    with subprocess.Popen(words, env=there, stderr=subprocess.PIPE) as run:
         while not checkpoint.exists() and run.poll() is None:
             time.sleep(0.005)
         run.send_signal(signal.SIGKILL)

@@ -16,6 +16,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from sfumato.device import one_thread
 from sfumato.errors import RequestError
 from sfumato.face.binding import Binding
 from sfumato.face.curves import Curves
@@ -74,6 +75,7 @@ def make(name: str, fitted: Callable[[], Net]) -> Net:
     return fitted()
 
 
+@one_thread()
 def train_solver(
     rig: Rig,
     binding: Binding,
@@ -82,7 +84,7 @@ def train_solver(
     report: Report = silent,
     made: Made = make,
 ) -> SolverFile:
-    """Learn.
+    """Learn, on one thread of the CPU, so that a solver does not depend on how many cores made it.
 
     Args:
         approved: Takes whose head is still, with curves on some or all of their frames; frames meet by their number.

@@ -73,14 +73,10 @@ def _uncropped(case: Case) -> Case:
 
 
 def _one_thread(case: Case, quality: str, device: str) -> float:
-    import torch
+    from sfumato.device import one_thread
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         return _seconds(case, quality, device)
-    finally:
-        torch.set_num_threads(before)
 
 
 def _elsewhere(data: Path, case: Case, quality: str, long: int, device: str) -> float:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Callable
 
@@ -39,21 +38,10 @@ def solve(
         JobError, sfumato.errors.SfumatoError: the request or an input is wrong (exit 2 or 3).
         sfumato.errors.Cancelled: by `report`; stages that are done stay.
     """
-    with _on_one_thread():
+    from sfumato.device import one_thread
+
+    with one_thread():  # it costs a fifth
         return _Solve(job, values, report, place).go()
-
-
-@contextmanager
-def _on_one_thread() -> Iterator[None]:
-    """Sums in one order: the bytes of a solve do not depend on how many cores a machine has. It costs a fifth."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 class _Solve:
