@@ -8,7 +8,7 @@ import torch
 from sfumato.models.training.placement import placed_scenes, touch
 from sfumato.models.training.render import render
 from sfumato.place.box import Box
-from sfumato.place.detect import match, measure, said, see
+from sfumato.place.detect import looks, match, measure, said, see
 
 
 def whole_things(scene):
@@ -35,6 +35,26 @@ def test_boxes_of_rendered_things_are_found_within_three_percent_and_every_class
     assert len(ious) > 60
     assert sum(ious) / len(ious) >= 0.97
     assert not wrong
+
+
+def test_a_whole_thing_looks_as_its_own_phrase_says_and_unlike_another():
+    scenes = list(islice(placed_scenes(4200), 40))
+    pictures, _ = render(scenes, 64)
+    told = []
+    for scene, picture in zip(scenes, pictures, strict=True):
+        for thing in (thing for thing, _ in whole_things(scene)):
+            other = "ring" if thing.shape != "ring" else "ball"
+            if [one.colour for one in scene.things].count(thing.colour) == 1:
+                (right,), (wrong,) = (looks(picture, [f"{thing.colour} {shape}"]) for shape in (thing.shape, other))
+                told.append((right, wrong))
+    print(f"{len(told)} whole things, {told.count((None, None))} not told")
+    assert set(told) <= {(True, False), (None, None)}
+    assert told.count((True, False)) > 0.7 * len(told)
+    assert looks(pictures[0], ["a cat", "a red thing"]) == [None, None]
+    small = render(scenes[:1], 16)[0][0]
+    assert looks(small, [f"{thing.colour} {thing.shape}" for thing in scenes[0].things]) == [None] * len(
+        scenes[0].things
+    )
 
 
 def test_where_nothing_is_nothing_is_found():

@@ -9,7 +9,7 @@ from sfumato.place.render import Rendered
 from sfumato.place.request import Request
 from sfumato.place.staging import Staging, Subject, one_still
 from sfumato.place.track import BoxTrack
-from sfumato.place.verified import STRIDE, again, kept_boxes, verified, worst_iou
+from sfumato.place.verified import STRIDE, Tries, again, kept_boxes, unlike, verified, worst_iou
 
 BOX = Box(0.2, 0.2, 0.6, 0.6)
 
@@ -34,8 +34,43 @@ def test_the_second_try_asks_for_what_was_missed_with_more_strength_and_the_same
 def test_the_third_try_has_other_noise_and_the_boxes_as_asked():
     asked = still(seed=4)
     now = again(asked, asked, came_out(None), 2)
-    assert now.seed == 4 + STRIDE
+    assert now.seed == 4 + 2 * STRIDE
     assert now.staging == asked.staging
+
+
+def test_a_thing_that_looks_otherwise_than_said_gets_other_noise_at_once_and_no_more_strength():
+    asked = still(seed=4)
+    tries = [again(asked, asked, came_out(BOX), number, unlike=True) for number in (1, 2)]
+    assert [one.seed for one in tries] == [4 + STRIDE, 4 + 2 * STRIDE]
+    assert all((one.strength, one.staging) == (asked.strength, asked.staging) for one in tries)
+
+
+def test_most_of_the_frames_in_which_it_can_be_told_say_how_a_thing_looks():
+    def told(*answers):
+        given = iter(answers)
+        made = came_out(*[BOX] * len(answers))
+        return unlike(made, still(), lambda picture, phrases: [next(given)])
+
+    assert told(None) == told(True) == told(True, False) == told(None, True, None) == ()
+    assert told(False) == told(None, False, None) == told(True, False, False) == ("red ball",)
+
+
+def test_what_is_placed_comes_before_what_looks_as_said_and_both_end_the_tries():
+    def run(*pictures):
+        tries = Tries(still(), 0.6, 3, lambda picture, phrases: [bool(picture.sum())])
+        for box, as_said in pictures:
+            made = came_out(box)
+            made.pictures.fill_(float(as_said))
+            tries.take(made)
+        assert tries.next is None
+        return tries.best()
+
+    far = Box(0.0, 0.0, 0.3, 0.3)
+    best = run((far, True), (BOX, False), (far, False))
+    assert not best.met
+    assert (best.kept.iou, best.kept.unlike) == (1, ("red ball",))
+    assert run((BOX, False), (BOX, True)).met
+    assert len(run((BOX, True)).tries) == 1
 
 
 def test_a_thing_that_is_not_there_or_cut_by_the_frame_corrects_nothing():

@@ -20,6 +20,7 @@ from sfumato.place.detect_shapes import fitted
 
 SATURATED = 0.58  # grounds stay below
 LEAST = 0.004  # of the frame: less is no thing
+LEGIBLE = 12  # pixels high and wide: a smaller thing's outline tells no shape for certain
 Array = NDArray[np.float64]
 
 
@@ -69,6 +70,28 @@ def measure(picture: Tensor, phrases: Sequence[str]) -> list[Box | None]:
     two phrases with one colour, neither takes the other's.
     """
     return [seen.box if seen else None for seen in match(see(picture), phrases)]
+
+
+def looks(picture: Tensor, phrases: Sequence[str]) -> list[bool | None]:
+    """Whether each phrase's thing, as `measure` finds it, has the shape that is said.
+
+    None where nobody can tell: no shape is said, or the thing is not there, too small, cut by the frame, or so near to
+    another that some of it may be hidden.
+    """
+    things = see(picture)
+    told: list[bool | None] = []
+    for thing, (_, shape) in zip(match(things, phrases), map(said, phrases), strict=True):
+        whole = thing is not None and _whole(thing, things, picture.shape[-1], picture.shape[-2])
+        told.append(thing.shape == shape if thing and shape and whole else None)
+    return told
+
+
+def _whole(thing: Seen, things: Sequence[Seen], width: int, height: int) -> bool:
+    """Whether all of a thing is seen, and large enough."""
+    box = thing.box
+    inside = min(box.left * width, box.top * height, (1 - box.right) * width, (1 - box.bottom) * height) > 1
+    alone = all(box.iou(other.box) == 0 for other in things if other is not thing)
+    return inside and alone and min(box.width * width, box.height * height) >= LEGIBLE
 
 
 def match(things: Sequence[Seen], phrases: Sequence[str]) -> list[Seen | None]:

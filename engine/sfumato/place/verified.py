@@ -1,7 +1,10 @@
-"""Pictures that are measured, and made again until their objects are where they were asked to be."""
+"""Pictures that are measured, and made again until their objects are where they were asked to be, and look so."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from torch import Tensor
 
 from sfumato.errors import RequestError
 from sfumato.place.box import Box
@@ -19,13 +22,19 @@ STRIDE = 1_000_003  # from one seed to the next that is tried: apart from those 
 LEAST = 0.05  # of the frame: no corrected box is smaller
 
 
+Looks = Callable[[Tensor, Sequence[str]], list[bool | None]]
+"""A picture (3, H, W), 0..1, and phrases -> whether each's thing looks as is said; None where nobody can tell."""
+
+
 @dataclass(frozen=True)
 class Try:
-    """One rendering: with which strength and seed, and the IoU of its worst object."""
+    """One rendering: with which strength and seed, the IoU of its worst object, and the names of its objects that do
+    not look as is said."""
 
     strength: float
     seed: int
     iou: float
+    unlike: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -35,12 +44,14 @@ class Verified:
     rendered: It.
     request: What was asked for, with its strength and seed.
     tries: All of them, in order.
-    met: Whether every object has the IoU that was asked for.
+    kept: The one of these that it is.
+    met: Whether every object has the IoU that was asked for, and looks as is said.
     """
 
     rendered: Rendered
     request: Request
     tries: tuple[Try, ...]
+    kept: Try
     met: bool
 
 
@@ -52,6 +63,7 @@ def verified(
     tries: int = 3,
     calibration: Calibration = DEFAULT,
     report: Report = silent,
+    looks: Looks | None = None,
 ) -> Verified:
     """Render, measure, and render again until every object reaches an IoU; the best where none does.
 
@@ -63,43 +75,87 @@ def verified(
         tries: At most.
         calibration: Of the model.
         report: Told after every step.
+        looks: Also tells whether objects look as is said; without it nobody looks.
 
     Raises:
         RequestError: see `place`.
     """
-    done: list[Try] = []
-    best: tuple[float, Rendered, Request] | None = None
-    now = request
-    for number in range(1, tries + 1):
-        rendered = kept_boxes(place(model, now, report, calibration, measure), request)
-        iou = worst_iou(rendered)
-        done.append(Try(now.strength, now.seed, iou))
-        if best is None or iou > best[0]:
-            best = iou, rendered, replace(request, strength=now.strength, seed=now.seed)
-        if iou >= target:
-            break
-        now = again(request, now, rendered, number)
-    assert best is not None, "one try at least"
-    return Verified(best[1], best[2], tuple(done), best[0] >= target)
+    made = Tries(request, target, tries, looks)
+    while made.next:
+        made.take(place(model, made.next, report, calibration, measure))
+    return made.best()
 
 
-def again(request: Request, now: Request, rendered: Rendered, number: int) -> Request:
+class Tries:
+    """One request's renderings, one after another, whoever makes them.
+
+    Args:
+        request, target, tries, looks: As in `verified`.
+    """
+
+    def __init__(self, request: Request, target: float, tries: int = 3, looks: Looks | None = None) -> None:
+        self.next: Request | None = request
+        """What to render; None when nothing is left to try."""
+        self._request, self._target, self._most, self._looks = request, target, tries, looks
+        self._done: list[tuple[Try, Rendered]] = []
+
+    def take(self, rendered: Rendered) -> None:
+        """What came of `next`, measured."""
+        now = self.next
+        assert now is not None, "nothing is left to try"
+        rendered = kept_boxes(rendered, self._request)
+        others = unlike(rendered, self._request, self._looks) if self._looks else ()
+        one = Try(now.strength, now.seed, worst_iou(rendered), others)
+        self._done.append((one, rendered))
+        over = self._met(one) or len(self._done) == self._most
+        self.next = None if over else again(self._request, now, rendered, len(self._done), bool(others))
+
+    def best(self) -> Verified:
+        """The best of what was taken: what is placed comes before what looks as is said, and that before IoU."""
+        kept, rendered = max(self._done, key=lambda pair: (self._placed(pair[0]), not pair[0].unlike, pair[0].iou))
+        request = replace(self._request, strength=kept.strength, seed=kept.seed)
+        return Verified(rendered, request, tuple(one for one, _ in self._done), kept, self._met(kept))
+
+    def _placed(self, one: Try) -> bool:
+        return one.iou >= self._target
+
+    def _met(self, one: Try) -> bool:
+        return self._placed(one) and not one.unlike
+
+
+def again(request: Request, now: Request, rendered: Rendered, number: int, unlike: bool = False) -> Request:
     """What to render after the `number`-th try missed.
 
     First the same noise with half of the strength that is left, and each box moved and grown by as much as its object
     missed it (a thermostat's rule: what is 2 % too far left is asked for 2 % farther right); after that, in turn, other
-    noise with the boxes as they were asked for, and that corrected.
+    noise with the boxes as they were asked for, and that corrected. A thing that does not look as is said is what its
+    noise made of it, and more strength does not mend that: other noise at once, with the strength that was asked for.
 
     Args:
         request: What is wanted.
         now: What was rendered.
         rendered: What came of it, `asked` being what is wanted.
         number: Of the try, from 1.
+        unlike: Whether an object did not look as is said.
     """
+    other = (request.seed + number * STRIDE) % 2**63
+    if unlike:
+        return replace(request, seed=other)
     strength = (1 + request.strength) / 2
     if number % 2 == 0:
-        return replace(request, strength=strength, seed=(request.seed + number // 2 * STRIDE) % 2**63)
+        return replace(request, strength=strength, seed=other)
     return replace(request, strength=strength, seed=now.seed, staging=_corrected(request, rendered))
+
+
+def unlike(rendered: Rendered, request: Request, looks: Looks) -> tuple[str, ...]:
+    """Names of the objects that do not look as is said in most of the frames in which that can be told."""
+    staging, (first, _) = request.staging, request.span
+    told = []
+    for frame, picture in enumerate(rendered.pictures, first):
+        told.append(looks(picture, [subject.called(staging.nearest(frame)) for subject in staging.subjects]))
+    columns = [[look for look in column if look is not None] for column in zip(*told, strict=True)]
+    pairs = zip(staging.subjects, columns, strict=True)
+    return tuple(subject.name for subject, column in pairs if 2 * sum(column) < len(column))
 
 
 def kept_boxes(rendered: Rendered, request: Request) -> Rendered:

@@ -46,6 +46,15 @@ def measure_of(job: Job) -> Callable[[Any, Sequence[str]], list[Any]] | None:
     return lambda picture, phrases: _asked(command, picture, phrases)
 
 
+def looks_of(job: Job) -> Callable[[Any, Sequence[str]], list[bool | None]] | None:
+    """`sfumato.place.verified.Looks` of a job; None where nobody can tell."""
+    if detector_of(job) != OWN:
+        return None
+    from sfumato.place.detect import looks
+
+    return looks
+
+
 def _asked(command: str, picture: Any, phrases: Sequence[str]) -> list[Any]:
     from sfumato.errors import RequestError, SfumatoError
     from sfumato.matte.sheet import encoded
