@@ -57,16 +57,21 @@ def _gif(path: str, pictures: Sequence[Tensor], rate: float) -> str:
 
 
 def _mp4(program: str, folder: str, pictures: Sequence[Tensor], rate: float) -> str:
+    from torch.nn import functional
+
     from sfumato.errors import RequestError
     from sfumato.matte.sheet import encoded
 
     for number, picture in enumerate(pictures):
+        height, width = picture.shape[-2:]
+        even = functional.pad(picture[None], (0, width % 2, 0, height % 2), mode="replicate")[0]  # as yuv420p wants
         with open(os.path.join(folder, f"{number:05d}.png"), "wb") as file:
-            file.write(encoded(picture))
+            file.write(encoded(even))
     path = os.path.join(folder, "clip.mp4")
-    even = "pad=ceil(iw/2)*2:ceil(ih/2)*2"  # what yuv420p wants
-    command = [program, "-v", "error", "-framerate", f"{rate:g}", "-i", os.path.join(folder, "%05d.png"), "-vf", even,
-               "-pix_fmt", "yuv420p", path]  # fmt: skip
+    meant = "scale=out_color_matrix=bt709:out_range=tv"  # players guess the matrix of a file that says none
+    tags = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "iec61966-2-1", "-color_range", "tv"]
+    command = [program, "-v", "error", "-framerate", f"{rate:g}", "-i", os.path.join(folder, "%05d.png"), "-vf", meant,
+               "-pix_fmt", "yuv420p", *tags, path]  # fmt: skip
     try:
         subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=True)
     except (OSError, subprocess.SubprocessError) as error:
