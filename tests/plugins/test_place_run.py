@@ -17,6 +17,7 @@ from sfumato_plugins.job import Job
 from sfumato_plugins.ledger import read_journal
 from sfumato_plugins.placing.detecting import measure_of
 from sfumato_plugins.placing.outputs import layer_names, trimap
+from sfumato_plugins.placing.review import look_first
 
 BALL = Box(0.125, 0.375, 0.625, 0.875)
 WORDS = ["--prompt", "a red ball on grass", "--box", f"red ball:{BALL}", "--model", "embedded_micro", "--device", "cpu"]
@@ -135,6 +136,23 @@ def test_a_try_that_misses_is_followed_by_more_strength_and_then_another_seed(tm
     assert tries[0]["seed"] == tries[1]["seed"] != tries[2]["seed"]
     assert stats["verified"] is False
     assert stats["iou"] == pytest.approx(max(one["iou"] for one in tries)), "the best is kept"
+
+
+def test_the_page_shows_first_the_frames_that_lack_something_and_says_what():
+    def frame(present, **more):
+        return {"objects": {"ring": {"asked": [0, 0, 1, 1], "present": present}}, "tries": [{}] * 3} | more
+
+    stats = {
+        1: frame(True, verified=False, unlike=["ring"]),
+        2: frame(False, verified=False, unlike=[]),
+        3: frame(True, verified=False, unlike=[]),
+        4: frame(True, verified=True, unlike=[]),
+    }
+    assert look_first([{"frame": n, "iou": n / 10} for n in stats], stats) == [
+        (1, "ring not as said in 3 tries"),
+        (2, "ring not found"),
+        (3, "not verified in 3 tries"),
+    ]
 
 
 def test_a_reached_target_ends_the_tries(tmp_path):

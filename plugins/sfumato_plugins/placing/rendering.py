@@ -137,7 +137,7 @@ def _frame(
         stats |= numbers(objects, staging.aspect)
         stats["tries"] = [vars(one) for one in found.tries]
         if values["verify"]:
-            stats["verified"] = found.met
+            stats |= {"verified": found.met, "unlike": list(found.kept.unlike)}
     return FrameMade(frame, made.pictures[index], ordered, stats)
 
 

@@ -194,7 +194,8 @@ def look_first(rows: list[dict[str, Any]], stats: Mapping[int, Mapping[str, Any]
         if lost:
             found.setdefault(frame, f"{', '.join(lost)} not found")
         elif one.get("verified") is False:
-            found.setdefault(frame, f"not verified in {len(one['tries'])} tries")
+            lacks = f"{', '.join(one['unlike'])} not as said" if one.get("unlike") else "not verified"
+            found.setdefault(frame, f"{lacks} in {len(one['tries'])} tries")
     for row in sorted((row for row in rows if "iou" in row), key=lambda row: row["iou"])[:2]:
         found.setdefault(row["frame"], f"IoU {row['iou']:.2f}")
     found.setdefault(rows[0]["frame"], "the first frame")
