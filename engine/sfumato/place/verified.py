@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 STRIDE = 1_000_003  # from one seed to the next that is tried: apart from those an artist counts through
 LEAST = 0.05  # of the frame: no corrected box is smaller
 
-
 Looks = Callable[[Tensor, Sequence[str]], list[bool | None]]
 """A picture (3, H, W), 0..1, and phrases -> whether each's thing looks as is said; None where nobody can tell."""
 
@@ -97,7 +96,8 @@ class Tries:
         self.next: Request | None = request
         """What to render; None when nothing is left to try."""
         self._request, self._target, self._most, self._looks = request, target, tries, looks
-        self._done: list[tuple[Try, Rendered]] = []
+        self._done: list[Try] = []
+        self._best: tuple[Try, Rendered] | None = None
 
     def take(self, rendered: Rendered) -> None:
         """What came of `next`, measured."""
@@ -106,21 +106,24 @@ class Tries:
         rendered = kept_boxes(rendered, self._request)
         others = unlike(rendered, self._request, self._looks) if self._looks else ()
         one = Try(now.strength, now.seed, worst_iou(rendered), others)
-        self._done.append((one, rendered))
+        self._done.append(one)
+        if self._best is None or self._rank(one) > self._rank(self._best[0]):
+            self._best = one, rendered
         over = self._met(one) or len(self._done) == self._most
         self.next = None if over else again(self._request, now, rendered, len(self._done), bool(others))
 
     def best(self) -> Verified:
         """The best of what was taken: what is placed comes before what looks as is said, and that before IoU."""
-        kept, rendered = max(self._done, key=lambda pair: (self._placed(pair[0]), not pair[0].unlike, pair[0].iou))
+        assert self._best is not None, "one rendering at least"
+        kept, rendered = self._best
         request = replace(self._request, strength=kept.strength, seed=kept.seed)
-        return Verified(rendered, request, tuple(one for one, _ in self._done), kept, self._met(kept))
+        return Verified(rendered, request, tuple(self._done), kept, self._met(kept))
 
-    def _placed(self, one: Try) -> bool:
-        return one.iou >= self._target
+    def _rank(self, one: Try) -> tuple[bool, bool, float]:
+        return one.iou >= self._target, not one.unlike, one.iou
 
     def _met(self, one: Try) -> bool:
-        return self._placed(one) and not one.unlike
+        return all(self._rank(one)[:2])
 
 
 def again(request: Request, now: Request, rendered: Rendered, number: int, unlike: bool = False) -> Request:
