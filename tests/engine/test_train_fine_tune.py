@@ -96,8 +96,26 @@ def test_it_learns_and_the_result_is_the_best_look(model, data, tmp_path):
     held = [look.held for look in outcome.looks]
     assert min(held) < 0.8 * held[0]
     assert outcome.looks[held.index(min(held))].step == outcome.best
-    best = read_tensors(tmp_path / BEST)[0]
+    best = read_tensors(tmp_path / BEST.format(outcome.best))[0]
     assert all(torch.equal(best[name], weight) for name, weight in one.network.named_parameters())
+
+
+def test_the_best_weights_that_a_checkpoint_knows_are_there_whatever_came_after_it(model, data, tmp_path):
+    how = FineTune(steps=16, batch=4, rate=2e-3, look=4, seed=1)
+    one = trainer(model, data, tmp_path, how)
+    one._look(lambda look: None)
+    for _ in range(4):
+        one.step()
+    one.save()  # its best look is the one at step 0
+    one._look(lambda look: None)
+    assert one.outcome.best == 4  # written, and then it was killed
+    again = trainer(model, data, tmp_path, FineTune(**{**vars(how), "steps": 4}))
+    again.resume()
+    assert again.outcome.best == 0
+    first = read_tensors(tmp_path / BEST.format(0))[0]
+    assert not all(torch.equal(first[name], weight) for name, weight in again.network.named_parameters())
+    again._take_best()
+    assert all(torch.equal(first[name], weight) for name, weight in again.network.named_parameters())
 
 
 def test_it_stops_when_looking_finds_nothing_better(model, data, tmp_path):
@@ -130,8 +148,15 @@ def test_a_loss_that_is_no_number_says_what_to_change(model, data, tmp_path):
     one = trainer(model, data, tmp_path)
     with torch.no_grad():
         next(one.network.parameters()).fill_(torch.nan)
-    with pytest.raises(RequestError, match="not a number at step 1"):
+    with pytest.raises(RequestError, match="not a number at step 1") as found:
         one.step()
+    assert "weights" in found.value.hint
+    one.done = 3
+    with pytest.raises(RequestError, match="not a number at step 4") as found:
+        one.step()
+    assert "lower --rate" in found.value.hint
+    with pytest.raises(RequestError, match="held-out pictures after step 3"):
+        one.held_loss()
 
 
 @given(st.integers(0, 2**31), st.sampled_from(["eps", "v", "x0", "flow"]))

@@ -1,5 +1,7 @@
 """Reversible stacks: states come back to the bit, gradients are those of a network that kept everything."""
 
+import copy
+
 import pytest
 import torch
 from reversible_blocks import Block, gradients, stack
@@ -124,7 +126,8 @@ def chain_of(out):
     return node.chain
 
 
-def test_a_block_that_answers_differently_each_time_is_an_error_and_no_gradient():
+@pytest.mark.parametrize("place", [0, 1, 3])
+def test_a_block_that_answers_differently_each_time_is_an_error_and_no_gradient(place):
     class Moody(Block):
         calls = 0
 
@@ -132,11 +135,37 @@ def test_a_block_that_answers_differently_each_time_is_an_error_and_no_gradient(
             Moody.calls += 1
             return super().forward(x) + 0.01 * Moody.calls
 
-    blocks = nn.ModuleList([Block(), Moody(), Block(), Block()])
+    blocks = nn.ModuleList([Moody() if number == place else Block() for number in range(4)])
     out = Reversible(list(blocks))(torch.randn(2, 6, 32))
-    with pytest.raises(RequestError, match="block 1 of a reversible stack does not give the same answer twice"):
+    with pytest.raises(RequestError, match=f"block {place} of a reversible stack does not give the same answer twice"):
         out.sum().backward()
-    assert all(p.grad is None for p in blocks[0].parameters())
+    assert all(p.grad is None for p in blocks[place].parameters())
+
+
+def test_a_first_block_whose_weights_change_before_the_way_back_is_an_error():
+    blocks = stack(3)
+    out = reversible(blocks)(torch.randn(2, 6, 32)).sum()
+    with torch.no_grad():
+        next(blocks[0].parameters()).add_(0.5)
+    with pytest.raises(RequestError, match="block 0"):
+        out.backward()
+
+
+@pytest.mark.parametrize("norm", [nn.BatchNorm1d(6), nn.InstanceNorm1d(6, track_running_stats=True)])
+def test_a_block_that_counts_what_it_sees_counts_it_once(norm):
+    class Counting(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm = norm
+
+        def forward(self, x):
+            return x + self.norm(x)
+
+    shown, once = torch.randn(2, 6, 32), copy.deepcopy(norm)
+    once(shown)
+    Reversible([Counting(), Block(), Block()])(shown).sum().backward()
+    assert torch.equal(norm.running_mean, once.running_mean)
+    assert torch.equal(norm.running_var, once.running_var)
 
 
 def test_a_stack_is_gone_back_through_once():
@@ -150,6 +179,12 @@ def test_a_stack_is_gone_back_through_once():
 def test_activations_too_large_for_the_level_are_named():
     with pytest.raises(RequestError, match="lower the level"):
         reversible(stack(3), level=20)(torch.full((1, 4, 32), 5000.0))
+    doubling = [nn.Linear(32, 32, bias=False) for _ in range(2)]
+    for layer, factor in zip(doubling, (2.0, 1.0), strict=True):
+        nn.init.eye_(layer.weight).data.mul_(factor)
+    assert Reversible(doubling, 1, 20)(torch.full((1, 4, 32), 400.0)).abs().max() >= 600
+    with pytest.raises(RequestError, match="holds up to 1024"):  # each fits, and their sum does not
+        Reversible(doubling, 1, 20)(torch.full((1, 4, 32), 900.0))
     with pytest.raises(RequestError, match="not a number"):
         reversible(stack(3))(torch.full((1, 4, 32), torch.nan))
     with pytest.raises(RequestError, match="3 bits"):

@@ -117,6 +117,19 @@ def test_a_picture_is_left_to_learn_from_and_words_that_say_nothing_are_named(pi
     assert "the model never learnt these words of the captions, nor will it: beside, zebra; any other" in err
 
 
+def test_pictures_in_another_order_are_not_gone_on_with_for_others_would_be_held_out(pictures, tmp_path, capsys):
+    mine = shutil.copytree(pictures, tmp_path / "mine")
+    assert main(command(mine, tmp_path / "m", "--steps", "2")) == 0
+    for end in ("png", "txt"):
+        (mine / f"p5.{end}").rename(mine / f"a5.{end}")
+    assert main(command(mine, tmp_path / "m", "--steps", "4", "--resume")) == 2
+    assert "begun with other settings: data was" in capsys.readouterr().err
+    inside = tmp_path / "m" / "v2"
+    assert main(["train", "diffusion", "--data", str(mine), "--model", str(tmp_path / "m"), "--out", str(inside)]) == 2
+    assert "is the model that is trained from, or in it" in capsys.readouterr().err
+    assert not inside.exists()
+
+
 def test_folders_that_hold_something_else_are_left_alone(pictures, tmp_path, capsys):
     (tmp_path / "file").write_text("mine")
     assert main(command(pictures, tmp_path / "file")) == 2

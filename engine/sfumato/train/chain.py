@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from sfumato.errors import RequestError
-from sfumato.train.lattice import from_whole, lifted, lowered, seal, to_whole
+from sfumato.train.lattice import check_range, from_whole, lifted, lowered, seal, to_whole
 from sfumato.train.replay import Replay
 from sfumato.train.streams import States
 
@@ -114,11 +114,11 @@ class Chain:
         shown, changes = self.change(number, self.now, conditions)
         added = self.rounded(number, shown, changes)
         if number == 0:
-            after = tuple(n + q for n, q in zip(self.now, added, strict=True))
+            after = self._after(self.now, added)
             self.left.append(None)
         else:
             ups = [lifted(n, self.sign(number, n), self.bits) for n in self.before]
-            after = tuple(up + q for (up, _), q in zip(ups, added, strict=True))
+            after = self._after(tuple(up for up, _ in ups), added)
             self.left.append(Kept(tuple(packed for _, packed in ups), seal(self.before)))
         self.before, self.now, self.done = self.now, after, number + 1
         if self.kept is not None:
@@ -129,26 +129,41 @@ class Chain:
         """One block back: x and h(x) at the state before it, which is now the current one."""
         number = self.done - 1
         shown, changes = self.change(number, self.before, conditions)
-        left = self.left[number]
-        earlier: States = ()
-        if left is not None:
-            earlier = self._earlier(number, left, self.rounded(number, shown, changes))
-            if not torch.equal(seal(earlier), left.seal):
-                self._again(conditions)
-                assert self.kept is not None
-                self.before, earlier = self.kept[number], self.kept[number - 1]
-                shown, changes = self.change(number, self.before, conditions)
-            self.left[number] = None
+        earlier = self._earlier(number, self.rounded(number, shown, changes))
+        if earlier is None:
+            self._again(conditions)
+            assert self.kept is not None
+            self.before = self.kept[number]
+            shown, changes = self.change(number, self.before, conditions)
+            earlier = self._earlier(number, self.rounded(number, shown, changes))
+            if earlier is None:
+                raise _moody(number)
+        self.left[number] = None
         self.before, self.now, self.done = earlier, self.before, number
         return shown, changes
 
-    def _earlier(self, number: int, left: Kept, added: States) -> States:
+    def _after(self, base: States, added: States) -> States:
+        after = tuple(n + q for n, q in zip(base, added, strict=True))
+        for whole in after:
+            check_range(whole, self.level)
+        return after
+
+    def _earlier(self, number: int, added: States) -> States | None:
+        """The state before the one that a block was shown; none before the first. None: it did not answer as before."""
+        left = self.left[number]
+        if left is None:  # the first, whose input is known
+            here = zip(self.now, self.before, added, strict=True)
+            return () if all(torch.equal(n, x + q) for n, x, q in here) else None
         if self.kept is not None:
-            return self.kept[number - 1]
-        return tuple(
+            earlier = self.kept[number - 1]
+            ups = [lifted(n, self.sign(number, n), self.bits)[0] for n in earlier]
+            same = all(torch.equal(n, up + q) for n, up, q in zip(self.now, ups, added, strict=True))
+            return earlier if same else None
+        earlier = tuple(
             lowered(n - q, self.sign(number, n), packed, self.bits)
             for n, q, packed in zip(self.now, added, left.packed, strict=True)
         )
+        return earlier if torch.equal(seal(earlier), left.seal) else None
 
     def _again(self, conditions: Sequence[Tensor]) -> None:
         """Every state once more from the first, and kept: what checkpoints would have done.
@@ -164,8 +179,12 @@ class Chain:
         for number in range(self.done):
             made = seal(other.forward(conditions))
             if not torch.equal(made, known.get(number + 1, made)):
-                raise RequestError(
-                    f"block {number} of a reversible stack does not give the same answer twice",
-                    "name it in `plain`, or use deterministic kernels; no gradient was taken from a wrong state",
-                )
+                raise _moody(number)
         self.kept, self.redone = other.kept, self.redone + 1
+
+
+def _moody(number: int) -> RequestError:
+    return RequestError(
+        f"block {number} of a reversible stack does not give the same answer twice",
+        "name it in `plain`, or use deterministic kernels; no gradient was taken from a wrong state",
+    )

@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from sfumato.diffusion.protocols import Context
+from sfumato.errors import InputError
 from sfumato.models.model import Model
 from sfumato.report import Report, Step, silent
 from sfumato.train.checkpoints import write_safetensors
@@ -58,7 +59,7 @@ def encode(model: Model, pictures: Sequence[Captioned], path: Path, report: Repo
         model: Its codec and embedder. pictures: Each read as `read_picture` does, at the model's own size.
 
     Raises:
-        InputError: see `read_picture`.
+        InputError: see `read_picture`; the codec answers with what is no number.
     """
     prompts = list(dict.fromkeys(["", *(picture.prompt for picture in pictures)]))
     says = tuple(prompts.index(picture.prompt) for picture in pictures)
@@ -75,7 +76,13 @@ def encode(model: Model, pictures: Sequence[Captioned], path: Path, report: Repo
     for number, picture in enumerate(pictures):
         report(Step("pictures", len(prompts) + number, total))
         shown = read_picture(picture.path, model.size)[None].to(device)
-        tensors[f"latent.{number}"] = model.codec.encode(shown).float().cpu().contiguous()
+        latent = model.codec.encode(shown).float().cpu().contiguous()
+        if not latent.isfinite().all():
+            raise InputError(
+                f"the model's codec makes something that is no number of {picture.path}",
+                "leave the picture out; a codec kept in 16 bits may overflow on it",
+            )
+        tensors[f"latent.{number}"] = latent
     path.parent.mkdir(parents=True, exist_ok=True)
     write_safetensors(path, tensors, {"sfumato.encoded": key})
     report(Step("pictures", total, total))

@@ -27,7 +27,7 @@ from sfumato.train.stacks import BITS, draw_from, make_plain, make_reversible
 LEAST = 4  # pictures from which on some are held out
 MOST = 64  # pictures held out at most
 ASKED = 4  # noise levels at which each held-out picture is looked at
-CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
+CHECKPOINT, BEST = "checkpoint.safetensors", "best-{}.safetensors"  # the step of a look
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Trainer:
         network.float().requires_grad_(True)
         if settings.reversible:
             make_reversible(network, settings.bits)
-        self.adam = torch.optim.AdamW(network.parameters(), settings.rate, weight_decay=0.01)
+        self.adam = torch.optim.AdamW(network.parameters(), settings.rate, weight_decay=0.01, foreach=False)
         self.done, self.outcome, self.since = 0, Outcome(), (0.0, 0)
         self.about = {**asdict(settings), **(about or {}), "device": self.device.type}
         self.about.pop("steps")  # a training may go on for longer
@@ -140,7 +140,11 @@ class Trainer:
             "settings": self.about, "done": self.done, "since": self.since, "best": self.outcome.best,
             "stopped": self.outcome.stopped, "looks": [asdict(look) for look in self.outcome.looks],
         }  # fmt: skip
-        return save_state(self.folder / CHECKPOINT, self.network, self.adam, kept)
+        seconds = save_state(self.folder / CHECKPOINT, self.network, self.adam, kept)
+        for path in self.folder.glob(BEST.format("*")):
+            if path != self._best:  # kept until here: an older checkpoint may still have gone by it
+                path.unlink(missing_ok=True)
+        return seconds
 
     def run(self, report: Report = silent, looked: Callable[[Look], None] = lambda look: None) -> Outcome:
         """Train to the end, which is the last step or the one at which nothing gets better any more.
@@ -181,13 +185,19 @@ class Trainer:
             loss = loss_of(self.denoiser, self.network, clean, noise, rows, said).mean()
         value = float(loss.detach())
         if not math.isfinite(value):
-            raise RequestError(f"the loss is not a number at step {number + 1}", f"lower --rate, now {s.rate:g}")
+            raise self._not_finite(f"at step {number + 1}")
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.adam.step()
         self.adam.zero_grad()
         self.done, self.since = number + 1, (self.since[0] + value, self.since[1] + 1)
         return value
+
+    def _not_finite(self, where: str) -> RequestError:
+        if not self.done:
+            return RequestError(f"the loss is not a number {where}", "the model's own weights have one that is none")
+        hint = f"lower --rate, now {self.settings.rate:g}, and begin in another folder"
+        return RequestError(f"the loss is not a number {where}", hint)
 
     @torch.no_grad()
     def held_loss(self) -> float | None:
@@ -203,7 +213,14 @@ class Trainer:
             said = moved(self.data.context([self.data.says[row]] * ASKED), self.device)
             with self._precision():
                 found.append(float(loss_of(self.denoiser, self.network, clean, noise, rows, said).mean()))
-        return sum(found) / len(found)
+        mean = sum(found) / len(found)
+        if not math.isfinite(mean):
+            raise self._not_finite(f"of the held-out pictures after step {self.done}")
+        return mean
+
+    @property
+    def _best(self) -> Path:
+        return self.folder / BEST.format(self.outcome.best)
 
     def _look(self, looked: Callable[[Look], None]) -> None:
         total, count = self.since
@@ -216,7 +233,7 @@ class Trainer:
             outcome.best = self.done
             if look.held is not None:
                 weights = {name: weight.detach() for name, weight in self.network.named_parameters()}
-                write_tensors(self.folder / BEST, weights, {"step": self.done})
+                write_tensors(self._best, weights, {"step": self.done})
         worse = sum(one.step > outcome.best for one in outcome.looks)
         if self.settings.patience and worse >= self.settings.patience:
             outcome.stopped = f"{worse} looks without a better one than at step {outcome.best}"
@@ -225,7 +242,7 @@ class Trainer:
     def _take_best(self) -> None:
         if self.outcome.best == self.done:
             return
-        tensors, _ = read_tensors(self.folder / BEST)
+        tensors, _ = read_tensors(self._best)
         with torch.no_grad():
             for name, weight in self.network.named_parameters():
                 weight.copy_(tensors[name])

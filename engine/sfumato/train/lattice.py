@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sfumato.errors import RequestError
 
-RANGE = 2.0**31  # of the whole numbers
+RANGE = 2.0**30  # of the whole numbers: two of them, or one and a half, still add up in int32
 
 
 def to_whole(values: Tensor, level: int) -> Tensor:
@@ -20,13 +20,28 @@ def to_whole(values: Tensor, level: int) -> Tensor:
     """
     scaled = values.float() * 2.0**level
     most = float(scaled.abs().amax()) if scaled.numel() else 0.0
+    _fit(most, level)
+    return scaled.round().int()
+
+
+def check_range(whole: Tensor, level: int) -> None:
+    """Refuse a sum of whole numbers that is too large to add to.
+
+    Raises:
+        RequestError: one is.
+    """
+    if whole.numel():
+        least, most = torch.aminmax(whole)
+        _fit(max(-float(least), float(most)), level)
+
+
+def _fit(most: float, level: int) -> None:
     if not most < RANGE:
         what = "not a number" if most != most else f"{most / 2.0**level:.3g}"
         raise RequestError(
             f"an activation is {what}; at level {level} a reversible stack holds up to {RANGE / 2.0**level:g}",
             "lower the level or the learning rate, or train this stack with checkpoints",
         )
-    return scaled.round().int()
 
 
 def from_whole(whole: Tensor, level: int) -> Tensor:
@@ -68,7 +83,8 @@ def unpack(packed: Tensor, bits: int, shape: torch.Size) -> Tensor:
 
 
 def seal(whole: tuple[Tensor, ...]) -> Tensor:
-    """A number that differs wherever one element, or a few, differ: sum of n (2 i + 1) modulo 2^64, a tensor of one."""
+    """Sum of n (2 i + 1) modulo 2^64, a tensor of one: it differs where one element does, and all but always where more
+    do."""
     found = torch.zeros((), dtype=torch.int64, device=whole[0].device)
     for part in whole:
         odd = torch.arange(1, 2 * part.numel(), 2, dtype=torch.int64, device=part.device)

@@ -32,6 +32,7 @@ def write_folder(base: str | Path, network: nn.Module, out: Path, about: Mapping
     index = read_index(source)
     part = "transformer" if kind_of(index, "transformer") else "unet"
     out.mkdir(parents=True, exist_ok=True)
+    (out / "model_index.json").unlink(missing_ok=True)  # of a training that went on for longer
     for path in _beside(source, part):
         (out / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / path, out / path)  # not their modes: they follow the umask here

@@ -5,7 +5,7 @@ equations and their source.
 """
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,6 @@ from sfumato.train.chain import Chain, Unfit
 from sfumato.train.streams import Arguments, States, Streams, run_plainly
 
 BITS = (1, 2, 4, 8)
-_KEEPS_STATISTICS = (nn.modules.batchnorm._BatchNorm,)
 
 
 @dataclass
@@ -70,7 +69,7 @@ class Reversible:
 
     def _look(self, numbers: Iterable[int]) -> None:
         for number in numbers:
-            if any(isinstance(part, _KEEPS_STATISTICS) for part in self.blocks[number].modules()):
+            if _keeps_statistics(self.blocks[number]):
                 self.plain.setdefault(number, "keeps running statistics, which a second look would count twice")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -82,7 +81,7 @@ class Reversible:
         number, answer = 0, None
         while number < len(self.blocks):
             if number in self.plain:
-                answer = checkpoint(self.blocks[number], *spec.args(states), use_reentrant=False, **spec.kwargs(states))
+                answer = _once(self.blocks[number], spec.args(states), spec.kwargs(states))
                 states, number = self.streams.read(answer), number + 1
                 continue
             end = next((k for k in range(number, len(self.blocks)) if k in self.plain), len(self.blocks))
@@ -106,6 +105,18 @@ class Reversible:
                 break
         out = flowing[-len(states) :]
         return tuple(x.to(dtype) for x, dtype in zip(out, dtypes, strict=True)), end
+
+
+def _once(block: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """A block outside a chain: with a checkpoint, unless what it counts would be counted twice."""
+    if _keeps_statistics(block):
+        return block(*args, **kwargs)
+    return checkpoint(block, *args, use_reentrant=False, **kwargs)
+
+
+def _keeps_statistics(block: nn.Module) -> bool:
+    norms = (part for part in block.modules() if isinstance(part, nn.modules.batchnorm._NormBase))
+    return any(norm.track_running_stats for norm in norms)
 
 
 class _Step(torch.autograd.Function):

@@ -101,8 +101,9 @@ def _fit_to_write(out: Path, base: str, resume: bool) -> None:
 
     if out.exists() and not out.is_dir():
         raise wrong("--out", f"{out} is a file", "name a folder")
-    if out == folder_path(base).absolute():
-        raise wrong("--out", f"{out} is the model that is trained from", "name another folder")
+    home = folder_path(base).resolve()
+    if home in (out.resolve(), *out.resolve().parents):
+        raise wrong("--out", f"{out} is the model that is trained from, or in it", "name another folder")
     begun = (out / WORK / CHECKPOINT).is_file()
     if resume and not begun:
         raise wrong("--resume", f"there is no training in {out} to go on with", "leave out --resume to begin one")
@@ -140,7 +141,10 @@ def _trained(
 
     began = time.monotonic()
     data = encode(model, pictures, out / WORK / "encoded.safetensors", Progress(teller, 1).step)
-    about = {"model": model.digest, "data": sorted([picture.digest, picture.prompt] for picture in pictures)}
+    about = {
+        "model": model.digest,
+        "data": [[picture.digest, picture.prompt] for picture in pictures],
+    }  # their order counts
     unread = _unread(model, [picture.prompt for picture in pictures])
     network, denoiser, levels, digest = model.network, model.denoiser, model.levels, model.digest
     del model  # its codec and its encoders are not needed any more

@@ -67,8 +67,8 @@ def train_face(asked: AskedFace, teller: Teller) -> dict[str, Any]:
         return {"estimate": _estimated(asked, rig, takes, binding, teller)}
     began = time.monotonic()
     with alone(out / WORK):
+        estimate = _estimated(asked, rig, takes, binding, teller)  # first: what does not fit leaves nothing behind
         kept = Kept(out / WORK, settings, asked.resume, teller)
-        estimate = _estimated(asked, rig, takes, binding, teller)
         done = train(
             rig, folders, str(out / SOLVER), actor=asked.actor, consent=asked.consent, other_actor=asked.other_actor,
             samples=asked.samples, epochs=asked.epochs, seed=asked.seed, report=kept.report, say=teller.say,

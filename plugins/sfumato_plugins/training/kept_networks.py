@@ -70,7 +70,9 @@ def settings_of(asked: object, rig: str, takes: list[tuple[Markers, Curves]], bi
 
     on = load_rig(rig)
     each = torch.eye(len(on.controls), dtype=torch.float64)
-    tensors = [binding.at(on, torch.cat([each * 0, each])), on.lower, on.upper]
+    mixed = torch.rand(4 * len(each), len(each), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    poses = torch.cat([each * 0, each, on.lower + (on.upper - on.lower) * mixed])  # correctives show in mixed ones
+    tensors = [binding.at(on, poses), on.lower, on.upper]
     return {
         **{name: getattr(asked, name) for name in NAMED},
         "rig": _digest([on.controls, binding.names], tensors),
