@@ -55,6 +55,21 @@ def test_most_of_the_frames_in_which_it_can_be_told_say_how_a_thing_looks():
     assert told(False) == told(None, False, None) == told(True, False, False) == ("red ball",)
 
 
+def test_a_thing_that_the_frame_cuts_or_another_box_covers_tells_nothing_of_how_it_looks():
+    def told(*boxes):
+        request = Request(
+            one_still("a red ball and a blue box", list(zip(("red ball", "blue box"), boxes, strict=True)))
+        )
+        inside = tuple(box.inside() for box in boxes)
+        made = Rendered(torch.zeros(1, 3, 4, 4), (inside,), (inside,), torch.zeros(1), 1)
+        return unlike(made, request, lambda picture, phrases: [False] * len(phrases))
+
+    far = Box(0.7, 0.7, 0.9, 0.9)
+    assert told(BOX, far) == ("red ball", "blue box")
+    assert told(BOX, Box(0.7, 0.7, 1.1, 0.9)) == ("red ball",)
+    assert told(BOX, Box(0.5, 0.5, 0.9, 0.9)) == ()
+
+
 def test_what_is_placed_comes_before_what_looks_as_said_and_both_end_the_tries():
     def run(*pictures):
         tries = Tries(still(), 0.6, 3, lambda picture, phrases: [bool(picture.sum())])

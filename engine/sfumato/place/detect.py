@@ -75,23 +75,14 @@ def measure(picture: Tensor, phrases: Sequence[str]) -> list[Box | None]:
 def looks(picture: Tensor, phrases: Sequence[str]) -> list[bool | None]:
     """Whether each phrase's thing, as `measure` finds it, has the shape that is said.
 
-    None where nobody can tell: no shape is said, or the thing is not there, too small, cut by the frame, or so near to
-    another that some of it may be hidden.
+    None where nobody can tell: no shape is said, or the thing is not there or too small.
     """
-    things = see(picture)
+    height, width = picture.shape[-2:]
     told: list[bool | None] = []
-    for thing, (_, shape) in zip(match(things, phrases), map(said, phrases), strict=True):
-        whole = thing is not None and _whole(thing, things, picture.shape[-1], picture.shape[-2])
-        told.append(thing.shape == shape if thing and shape and whole else None)
+    for thing, (_, shape) in zip(match(see(picture), phrases), map(said, phrases), strict=True):
+        legible = thing is not None and min(thing.box.width * width, thing.box.height * height) >= LEGIBLE
+        told.append(thing.shape == shape if thing and shape and legible else None)
     return told
-
-
-def _whole(thing: Seen, things: Sequence[Seen], width: int, height: int) -> bool:
-    """Whether all of a thing is seen, and large enough."""
-    box = thing.box
-    inside = min(box.left * width, box.top * height, (1 - box.right) * width, (1 - box.bottom) * height) > 1
-    alone = all(box.iou(other.box) == 0 for other in things if other is not thing)
-    return inside and alone and min(box.width * width, box.height * height) >= LEGIBLE
 
 
 def match(things: Sequence[Seen], phrases: Sequence[str]) -> list[Seen | None]:

@@ -151,14 +151,24 @@ def again(request: Request, now: Request, rendered: Rendered, number: int, unlik
 
 
 def unlike(rendered: Rendered, request: Request, looks: Looks) -> tuple[str, ...]:
-    """Names of the objects that do not look as is said in most of the frames in which that can be told."""
+    """Names of the objects that do not look as is said in most of the frames in which that can be told.
+
+    Frames in which an object's box is cut by the frame, or shares some of another's, tell nothing.
+    """
     staging, (first, _) = request.staging, request.span
-    told = []
-    for frame, picture in enumerate(rendered.pictures, first):
-        told.append(looks(picture, [subject.called(staging.nearest(frame)) for subject in staging.subjects]))
-    columns = [[look for look in column if look is not None] for column in zip(*told, strict=True)]
-    pairs = zip(staging.subjects, columns, strict=True)
-    return tuple(subject.name for subject, column in pairs if 2 * sum(column) < len(column))
+    told: dict[str, list[bool]] = {subject.name: [] for subject in staging.subjects}
+    for frame, (picture, asked) in enumerate(zip(rendered.pictures, rendered.asked, strict=True), first):
+        answers = looks(picture, [subject.called(staging.nearest(frame)) for subject in staging.subjects])
+        for number, (subject, answer) in enumerate(zip(staging.subjects, answers, strict=True)):
+            if answer is not None and _whole(asked, number, subject.track.at(frame)):
+                told[subject.name].append(answer)
+    return tuple(name for name, seen in told.items() if 2 * sum(seen) < len(seen))
+
+
+def _whole(asked: Sequence[Box | None], number: int, box: Box | None) -> bool:
+    """Whether all of an object is to be seen."""
+    others = (other for n, other in enumerate(asked) if n != number)
+    return box is not None and box == asked[number] and not any(other and box.shared(other) for other in others)
 
 
 def kept_boxes(rendered: Rendered, request: Request) -> Rendered:
