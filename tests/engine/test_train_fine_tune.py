@@ -1,6 +1,7 @@
 """Fine-tuning: pictures and words, levels and targets, a loop that comes out the same however often it is stopped."""
 
 import copy
+import dataclasses
 import json
 
 import pytest
@@ -142,6 +143,17 @@ def test_other_settings_are_named_and_nothing_to_go_on_with_is_said(model, data,
     write_bytes(tmp_path / CHECKPOINT, b"half a file")
     with pytest.raises(InputError, match="no checkpoint"):
         trainer(model, data, tmp_path).resume()
+
+
+def test_a_picture_that_the_codec_makes_no_number_of_is_named(folder, model, tmp_path):
+    class Overflowing:
+        def encode(self, shown):
+            return torch.full((1, 4, 2, 2), torch.inf if shown.mean() > 0 else 0.0)
+
+    moody = dataclasses.replace(model, codec=Overflowing())
+    with pytest.raises(InputError, match=r"no number of .*p\d\.png"):
+        encode(moody, find_pictures(folder), tmp_path / "encoded.safetensors")
+    assert not (tmp_path / "encoded.safetensors").exists()
 
 
 def test_a_loss_that_is_no_number_says_what_to_change(model, data, tmp_path):

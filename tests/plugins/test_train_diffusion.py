@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,9 @@ pytest.importorskip("diffusers", reason="needs diffusers")
 import torch
 
 from sfumato.io import write_image
+from sfumato.models.load import load_model
 from sfumato.plate import Plate, Window
+from sfumato.train.fine_tune import Trainer
 from sfumato_plugins.cli import main
 
 HOW = ("--model", "embedded_micro", "--steps", "60", "--batch", "2", "--rate", "1e-3", "--look", "4", "--patience", "0")
@@ -128,6 +131,25 @@ def test_pictures_in_another_order_are_not_gone_on_with_for_others_would_be_held
     assert main(["train", "diffusion", "--data", str(mine), "--model", str(tmp_path / "m"), "--out", str(inside)]) == 2
     assert "is the model that is trained from, or in it" in capsys.readouterr().err
     assert not inside.exists()
+
+
+def test_codec_and_encoders_are_gone_before_the_first_step(pictures, tmp_path, monkeypatch):
+    held, there = [], []
+
+    def load(*where):
+        model = load_model(*where)
+        held.extend(weakref.ref(part) for part in (model.codec, model.embedder))
+        return model
+
+    def run(self, *told):
+        there.extend(ref() is not None for ref in held)
+        return trained(self, *told)
+
+    trained = Trainer.run
+    monkeypatch.setattr("sfumato.models.load.load_model", load)
+    monkeypatch.setattr(Trainer, "run", run)
+    assert main(command(pictures, tmp_path / "m", "--steps", "1")) == 0
+    assert there == [False, False]
 
 
 def test_folders_that_hold_something_else_are_left_alone(pictures, tmp_path, capsys):

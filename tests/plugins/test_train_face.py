@@ -1,5 +1,6 @@
 """`sfumato train face` as a facial TD runs it: killed and gone on with, by both methods, and refused in sentences."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -10,8 +11,14 @@ import time
 import pytest
 import torch
 
+from sfumato.face.rig_files import load_rig, save_rig
 from sfumato.face.solver_file import load_solver
+from sfumato.face.training import TrainSettings, train_solver
+from sfumato.train.live_tensors import LiveTensors
 from sfumato_plugins.cli import main
+from sfumato_plugins.facing.training import approved_takes
+from sfumato_plugins.training.face import AskedFace, _rig_of
+from sfumato_plugins.training.kept_networks import settings_of
 
 HOW = ("--samples", "300", "--epochs", "6", "--progress", "quiet")
 
@@ -84,6 +91,43 @@ def test_another_setting_or_other_takes_do_not_go_on_with_what_was_begun(solved,
     takes.write_text("{}")
     assert main(command(takes, tmp_path / "n")) == 2
     assert "--data: " in capsys.readouterr().err
+
+
+def test_a_rig_with_another_corrective_is_another_rig(head, solved):
+    takes, binding = approved_takes([str(solved)], "", False)
+
+    def settings(name, rig):
+        save_rig(rig, head / name)
+        return settings_of(AskedFace("", ""), str(head / name), takes, binding)["rig"]
+
+    rows, moved = head.rig.combinations[0] if head.rig.combinations else ((0, 1), torch.zeros_like(head.rig.deltas[0]))
+    other = dataclasses.replace(head.rig, combinations=(*head.rig.combinations[1:], (rows, moved + 1.0)))
+    same = dataclasses.replace(head.rig)
+    assert settings("same.npz", same) == settings("head.npz", head.rig) != settings("other.npz", other)
+
+
+def test_a_training_that_does_not_fit_leaves_nothing_that_refuses_a_smaller_one(solved, tmp_path, capsys, monkeypatch):
+    with monkeypatch.context() as small:
+        small.setattr("sfumato.device._available", lambda: 1000)
+        assert main(command(solved, tmp_path / "m")) == 4
+    assert "take fewer --samples" in capsys.readouterr().err
+    assert main(command(solved, tmp_path / "m", "--samples", "100")) == 0
+
+
+@pytest.mark.parametrize(("takes", "samples"), [(1, "1200"), (25, "1200")])
+def test_memory_is_estimated_whether_made_up_faces_or_approved_frames_are_most(
+    solved, tmp_path, capsys, takes, samples
+):
+    listed = tmp_path / "takes.json"
+    listed.write_text(json.dumps({"schema": "sfumato.approved/1", "takes": [str(solved)] * takes}))
+    words = command(listed, tmp_path / "m", "--samples", samples, "--epochs", "1")
+    assert main([*words, "--estimate", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)["estimate"]["bytes"]
+    approved, binding = approved_takes([str(listed)], "", False)
+    with LiveTensors() as live:
+        train_solver(load_rig(_rig_of(str(solved))), binding, approved, TrainSettings(samples=int(samples), epochs=1))
+    print(f"{takes} takes: said {said / 1e6:.1f} MB, took {live.peak / 1e6:.1f}")
+    assert 0.8 <= said / live.peak <= 1.3
 
 
 @pytest.mark.parametrize(

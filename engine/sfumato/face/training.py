@@ -65,6 +65,10 @@ class TrainSettings:
         if self.method not in METHODS:
             raise RequestError(f"there is no method {self.method}", f"one of {', '.join(METHODS)}")
 
+    def shown(self, frames: int) -> int:
+        """How often each of so many approved frames is shown."""
+        return self.repeats or max(1, round(self.samples / frames))
+
 
 Made = Callable[[str, Callable[[], Net]], Net]
 """Gives a network by its name: makes it, or has it from before."""
@@ -98,13 +102,12 @@ def train_solver(
     seen, known = approved_frames(rig, binding, approved)
     report(Step("faces", 0, 1))
     offsets, noise = own_places(rig, binding, seen, known)
-    train = torch.arange(len(known)) < max(1, round((1 - HELD) * len(known))) if len(known) > 8 else known[:, 0] > -9
-    repeats = s.repeats or max(1, round(s.samples / int(train.sum())))
+    count = learned_from(len(known))
     made_up = (s.samples, s.made_up if s.samples else 0.0)
-    shown_with = examples(rig, binding, seen[train], known[train], offsets, made_up, repeats, draw)
+    shown_with = examples(rig, binding, seen[:count], known[:count], offsets, made_up, s.shown(count), draw)
     empty = untrained(rig, binding, denoiser_of(rig, binding, shown_with, offsets, noise))
     solver = _fitted(rig, binding, empty, shown_with, s, report, made)
-    error = _errors(rig, binding, solver, seen[~train], known[~train], offsets, draw)
+    error = _errors(rig, binding, solver, seen[count:], known[count:], offsets, draw)
     return replace(
         solver,
         weight=1 / error.clamp(min=LEAST).square(),
@@ -118,6 +121,11 @@ def train_solver(
             "error": float(error.square().mean().sqrt()),
         },
     )
+
+
+def learned_from(frames: int) -> int:
+    """How many of so many approved frames are learned from, the first ones; errors are measured on the others."""
+    return max(1, round((1 - HELD) * frames)) if frames > 8 else frames
 
 
 def untrained(rig: Rig, binding: Binding, denoiser: Denoiser) -> SolverFile:

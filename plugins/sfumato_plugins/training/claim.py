@@ -1,4 +1,4 @@
-"""One training in a folder at a time."""
+"""A training's folder: what it may be, and one training in it at a time."""
 
 from __future__ import annotations
 
@@ -6,6 +6,22 @@ import contextlib
 import os
 import pathlib
 from collections.abc import Iterator
+
+
+def fit_to_write(out: pathlib.Path, begun: bool, resume: bool) -> None:
+    """Refuse a file, a training that nobody asked to go on with, or to go on with none.
+
+    Raises:
+        JobError: any of these (exit 2).
+    """
+    from sfumato_plugins.errors import wrong
+
+    if out.exists() and not out.is_dir():
+        raise wrong("--out", f"{out} is a file", "name a folder")
+    if resume and not begun:
+        raise wrong("--resume", f"there is no training in {out} to go on with", "leave out --resume to begin one")
+    if begun and not resume:
+        raise wrong("--out", f"a training was begun in {out}", "--resume goes on with it; or name another folder")
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sfumato_plugins.editing.model import folder_of, inside_problems, licence_doubt
 from sfumato_plugins.errors import JobError, wrong
@@ -16,14 +16,16 @@ from sfumato_plugins.gpu import choose_device
 from sfumato_plugins.job import Job
 from sfumato_plugins.lease import Client
 from sfumato_plugins.report import Progress, Teller
-from sfumato_plugins.training.claim import alone
+from sfumato_plugins.training.claim import alone, fit_to_write
 from sfumato_plugins.training.estimates import estimated
 from sfumato_plugins.training.page import write_page
 
 if TYPE_CHECKING:
     import torch
 
-    from sfumato.models.model import Model
+    from sfumato.diffusion.protocols import Denoiser
+    from sfumato.models.model import Levels, Model
+    from sfumato.train.encoded import Encoded
     from sfumato.train.fine_tune import FineTune, Look, Trainer
     from sfumato.train.pictures import Captioned
 
@@ -83,7 +85,9 @@ def train_diffusion(asked: Asked, teller: Teller) -> dict[str, Any]:
     with alone(out / WORK):
         read_all(pictures, model.size)
         found = estimated(model, pictures[:2], out / WORK, settings, teller)
-        return {**_trained(model, base, pictures, out, settings, asked, teller), "estimate": found}
+        learned = _encoded(model, pictures, out, teller)
+        del model  # its codec and its encoders are not needed any more
+        return {**_trained(learned, base, pictures, out, settings, asked, teller), "estimate": found}
 
 
 def _model_folder(asked: Asked) -> str:
@@ -99,16 +103,11 @@ def _fit_to_write(out: Path, base: str, resume: bool) -> None:
     from sfumato.train.fine_tune import CHECKPOINT
     from sfumato.train.result import ABOUT, WORK
 
-    if out.exists() and not out.is_dir():
-        raise wrong("--out", f"{out} is a file", "name a folder")
+    begun = (out / WORK / CHECKPOINT).is_file()
+    fit_to_write(out, begun, resume)
     home = folder_path(base).resolve()
     if home in (out.resolve(), *out.resolve().parents):
         raise wrong("--out", f"{out} is the model that is trained from, or in it", "name another folder")
-    begun = (out / WORK / CHECKPOINT).is_file()
-    if resume and not begun:
-        raise wrong("--resume", f"there is no training in {out} to go on with", "leave out --resume to begin one")
-    if begun and not resume:
-        raise wrong("--out", f"a training was begun in {out}", "--resume goes on with it; or name another folder")
     if not begun and out.is_dir() and (out / "model_index.json").exists() and not (out / ABOUT).exists():
         raise wrong("--out", f"{out} holds another model", "name a new folder")
 
@@ -132,22 +131,35 @@ def _loaded(base: str, device: torch.device, settings: FineTune) -> Model:
     return load_model(base, device)
 
 
-def _trained(
-    model: Model, base: str, pictures: list[Captioned], out: Path, settings: FineTune, asked: Asked, teller: Teller
-) -> dict[str, Any]:
+class _Learned(NamedTuple):
+    """What training needs of a model and of pictures; unread: what it does not read of captions, in sentences."""
+
+    network: torch.nn.Module
+    denoiser: Denoiser
+    levels: Levels
+    digest: str
+    data: Encoded
+    unread: list[str]
+
+
+def _encoded(model: Model, pictures: list[Captioned], out: Path, teller: Teller) -> _Learned:
     from sfumato.train.encoded import encode
+    from sfumato.train.result import WORK
+
+    data = encode(model, pictures, out / WORK / "encoded.safetensors", Progress(teller, 1).step)
+    unread = _unread(model, [picture.prompt for picture in pictures])
+    return _Learned(model.network, model.denoiser, model.levels, model.digest, data, unread)
+
+
+def _trained(
+    learned: _Learned, base: str, pictures: list[Captioned], out: Path, settings: FineTune, asked: Asked, teller: Teller
+) -> dict[str, Any]:
     from sfumato.train.fine_tune import Trainer, split
     from sfumato.train.result import WORK, write_folder
 
     began = time.monotonic()
-    data = encode(model, pictures, out / WORK / "encoded.safetensors", Progress(teller, 1).step)
-    about = {
-        "model": model.digest,
-        "data": [[picture.digest, picture.prompt] for picture in pictures],
-    }  # their order counts
-    unread = _unread(model, [picture.prompt for picture in pictures])
-    network, denoiser, levels, digest = model.network, model.denoiser, model.levels, model.digest
-    del model  # its codec and its encoders are not needed any more
+    network, denoiser, levels, digest, data, unread = learned
+    about = {"model": digest, "data": [[one.digest, one.prompt] for one in pictures]}  # their order counts too
     trainer = Trainer(network, denoiser, levels, data, settings, out / WORK, about)
     if asked.resume:
         teller.say(f"train: going on from step {trainer.resume()}")

@@ -12,7 +12,7 @@ from sfumato_plugins.errors import JobError, Problem, wrong
 from sfumato_plugins.facing.folder import job_of
 from sfumato_plugins.facing.training import approved_places, approved_takes, train
 from sfumato_plugins.report import Teller, spoken
-from sfumato_plugins.training.claim import alone
+from sfumato_plugins.training.claim import alone, fit_to_write
 from sfumato_plugins.training.kept_networks import SETTINGS, Kept, settings_of
 from sfumato_plugins.training.page import write_lines
 
@@ -60,7 +60,7 @@ def train_face(asked: AskedFace, teller: Teller) -> dict[str, Any]:
     rig = asked.rig or _rig_of(approved_places(folders[0], "--data")[0][0])
     out = Path(asked.out).absolute()
     if not asked.estimate:
-        _fit_to_write(out, asked.resume)
+        fit_to_write(out, (out / WORK / SETTINGS).is_file(), asked.resume)
     takes, binding = approved_takes(folders, asked.actor, asked.other_actor, "--data")
     settings = settings_of(asked, rig, takes, binding)
     if asked.estimate:
@@ -111,16 +111,6 @@ def _rig_of(folder: str) -> str:
     return rig.text
 
 
-def _fit_to_write(out: Path, resume: bool) -> None:
-    if out.exists() and not out.is_dir():
-        raise wrong("--out", f"{out} is a file", "name a folder")
-    begun = (out / WORK / SETTINGS).is_file()
-    if resume and not begun:
-        raise wrong("--resume", f"there is no training in {out} to go on with", "leave out --resume to begin one")
-    if begun and not resume:
-        raise wrong("--out", f"a training was begun in {out}", "--resume goes on with it; or name another folder")
-
-
 def _estimated(
     asked: AskedFace, rig: str, takes: list[tuple[Markers, Curves]], binding: Binding, teller: Teller
 ) -> dict[str, Any]:
@@ -134,19 +124,21 @@ def _estimated(
     from sfumato.device import free_memory
     from sfumato.errors import MemoryLimitError
     from sfumato.face.rig_files import load_rig
-    from sfumato.face.training import TrainSettings, train_solver
+    from sfumato.face.training import TrainSettings, learned_from, train_solver
     from sfumato.train.estimate import in_words
     from sfumato.train.live_tensors import LiveTensors
 
     target, found = load_rig(rig), []
     for samples in TRIED:
         counter: Any = LiveTensors()
-        settings = TrainSettings(samples=samples, epochs=1, seed=asked.seed, method=asked.method)
+        settings = TrainSettings(samples=samples, repeats=1, epochs=1, seed=asked.seed, method=asked.method)
         began = time.monotonic()
         with counter as live:
             train_solver(target, binding, takes, settings)
         found.append((live.peak, time.monotonic() - began))
-    more = (max(asked.samples, TRIED[0]) - TRIED[0]) / (TRIED[1] - TRIED[0])
+    frames = learned_from(sum(len(curves.frames) for _, curves in takes))
+    shown = asked.samples + TrainSettings(samples=asked.samples).shown(frames) * frames
+    more = max(shown - TRIED[0] - frames, 0) / (TRIED[1] - TRIED[0])
     peak = int(found[0][0] + more * max(found[1][0] - found[0][0], 0))
     seconds = asked.epochs * (found[0][1] + more * max(found[1][1] - found[0][1], 0))
     free = free_memory(torch.device("cpu"))
